@@ -1,0 +1,1 @@
+"""Prefect tasks: one step each, around one core call."""
