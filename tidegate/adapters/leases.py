@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from tidegate.adapters.control import Control
 from tidegate.adapters.schema import leases
@@ -26,38 +26,49 @@ class Lease:
 
 
 class Leases:
-    """Leases in the control database; expiry is wall time in seconds, `ttl` their life."""
+    """Leases in the control database.
+
+    Parameters
+    ----------
+    ttl : float
+        Life of a lease in seconds of wall time. A holder that was killed blocks its
+        name for at most this long; one that works longer has to `renew`.
+    clock : callable
+        Seconds since the epoch, the same for all processes.
+    """
 
     def __init__(self, control: Control, namespace: str, ttl: float, clock: Callable[[], float] = time.time) -> None:
         self.control, self.namespace, self.ttl, self.clock = control, namespace, ttl, clock
-        self.holder = f"{socket.gethostname()}:{os.getpid()}"
+        self.holder = f"{socket.gethostname()}:{os.getpid()}"[-120:]
 
     def acquire(self, name: str, owner: str = "") -> Lease | None:
         """The lease, or None while another run holds it."""
-        now = self.clock()
-        at = (leases.c.namespace == self.namespace) & (leases.c.name == name)
+        at = _at(self.namespace, name)
         with self.control.write() as c:
+            now = self.clock()  # after the wait for the write lock, which may have been long
             row = c.execute(select(leases.c.token, leases.c.expires).where(at)).first()
-            if row is None:
-                token = 1
-                c.execute(insert(leases).values(namespace=self.namespace, owner=owner, name=name, token=1, holder=self.holder, expires=now + self.ttl))
-            elif row.expires > now:
+            if row is not None and row.expires > now:
                 return None
+            token = 1 if row is None else row.token + 1
+            values = {"token": token, "owner": owner, "holder": self.holder, "expires": now + self.ttl}
+            if row is None:
+                c.execute(insert(leases).values(namespace=self.namespace, name=name, **values))
             else:
-                token = row.token + 1
-                c.execute(update(leases).where(at).values(token=token, holder=self.holder, expires=now + self.ttl))
+                c.execute(update(leases).where(at).values(**values))
         return Lease(self.namespace, name, token)
 
     def renew(self, lease: Lease) -> None:
         """Extend the lease; raises `StaleToken` if it was lost."""
         with self.control.write() as c:
-            check_token(c, lease, self.clock())
-            c.execute(update(leases).where(_at(lease)).values(expires=self.clock() + self.ttl))
+            now = self.clock()
+            check_token(c, lease, now)
+            c.execute(update(leases).where(_at(lease.namespace, lease.name)).values(expires=now + self.ttl))
 
     def release(self, lease: Lease) -> None:
         """Give the lease back; a lost one is left alone."""
+        at = _at(lease.namespace, lease.name) & (leases.c.token == lease.token)
         with self.control.write() as c:
-            c.execute(update(leases).where(_at(lease) & (leases.c.token == lease.token)).values(expires=0.0))
+            c.execute(update(leases).where(at).values(expires=0.0))
 
     @contextmanager
     def holding(self, name: str, owner: str = "") -> Iterator[Lease | None]:
@@ -71,7 +82,7 @@ class Leases:
 
     @contextmanager
     def waiting(self, name: str, owner: str = "", poll: float = 0.02) -> Iterator[Lease]:
-        """Hold the lease for a block, waiting for whoever has it."""
+        """Hold the lease for a block, waiting for whoever has it (`poll` in seconds)."""
         while (lease := self.acquire(name, owner)) is None:
             time.sleep(poll)
         try:
@@ -80,12 +91,26 @@ class Leases:
             self.release(lease)
 
 
-def _at(lease: Lease) -> object:
-    return (leases.c.namespace == lease.namespace) & (leases.c.name == lease.name)
+def _at(namespace: str, name: str) -> ColumnElement[bool]:
+    return (leases.c.namespace == namespace) & (leases.c.name == name)
 
 
 def check_token(c: Connection, lease: Lease, now: float) -> None:
-    """Refuse to go on inside transaction `c` if the lease was lost."""
-    row = c.execute(select(leases.c.token, leases.c.expires).where(_at(lease))).first()  # type: ignore[arg-type]
-    if row is None or row.token != lease.token or row.expires <= now:
-        raise StaleToken(f"lease {lease.name}", f"token {lease.token}", f"{row.token if row else 'none'}", "nothing: another run has taken over")
+    """Refuse to go on inside transaction `c` if the lease was lost or has expired.
+
+    `now` must be read inside the transaction: the wait for the write lock may outlast
+    the lease.
+    """
+    row = c.execute(select(leases).where(_at(lease.namespace, lease.name))).first()
+    if row is not None and row.token == lease.token and row.expires > now:
+        return
+    if row is None:
+        found = "no lease"
+    elif row.token == lease.token:
+        found = f"expired {now - row.expires:.1f} s ago" if row.expires else "given back"
+    else:
+        found = f"token {row.token} of {row.holder}"
+    raise StaleToken(f"lease {lease.name}", f"token {lease.token} in force", found, "let the newer run finish")
+
+
+__all__ = ["Lease", "Leases", "check_token"]

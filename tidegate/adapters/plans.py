@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+import time
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,44 +13,78 @@ from tidegate.adapters import ledger
 from tidegate.adapters.control import Control
 from tidegate.adapters.leases import Lease, check_token
 from tidegate.adapters.schema import plans
-from tidegate.errors import PlanConflict
+from tidegate.errors import PlanConflict, UsageError
 from tidegate.rollout.plan import ServingPlan
 
 
 class Plans:
+    """The serving plans of one namespace."""
+
     def __init__(self, control: Control, namespace: str) -> None:
         self.control, self.namespace = control, namespace
 
     def get(self, model: str) -> ServingPlan:
         """The plan, or an empty one at revision 0."""
+        at = (plans.c.namespace == self.namespace) & (plans.c.model == model)
         with self.control.read() as c:
-            row = c.execute(select(plans).where((plans.c.namespace == self.namespace) & (plans.c.model == model))).first()
+            row = c.execute(select(plans).where(at)).first()
         if row is None:
             return ServingPlan(model)
-        return ServingPlan(model, row.revision, row.champion, row.champion_digest, row.challenger, row.challenger_digest, row.mode, row.weight)
+        return ServingPlan(**{f.name: row._mapping[f.name] for f in fields(ServingPlan)})
 
-    def swap(self, expected: ServingPlan, wanted: ServingPlan, *, owner: str, window: str | None, at: datetime, why: dict[str, Any],
-             lease: Lease | None = None, now: float = 0.0) -> ServingPlan:
+    def swap(
+        self,
+        expected: ServingPlan,
+        wanted: ServingPlan,
+        *,
+        owner: str,
+        window: str | None,
+        at: datetime,
+        why: dict[str, Any],
+        lease: Lease | None = None,
+        now: float | None = None,
+    ) -> ServingPlan:
         """Change the plan if it still is at the expected revision; the ledger row goes with it.
+
+        `now` (seconds since the epoch) is for tests of the lease's expiry; by default it
+        is read once the write lock is held.
 
         Raises
         ------
         PlanConflict
             If somebody else changed the plan first.
+        StaleToken
+            If `lease` was lost.
         """
+        if expected.model != wanted.model:
+            raise UsageError(f"serving plan of {expected.model}", "a plan of the same model", wanted.model)
         after = replace(wanted, revision=expected.revision + 1)
-        values = {k: v for k, v in asdict(after).items() if k != "model"} | {"owner": owner, "known_at": at}
-        with self.control.write() as c:
+        values = asdict(after) | {"namespace": self.namespace, "owner": owner, "known_at": at}
+        at_plan = (plans.c.namespace == self.namespace) & (plans.c.model == expected.model)
+        with self.control.write(durable=True) as c:
             if lease:
-                check_token(c, lease, now)
-            at_plan = (plans.c.namespace == self.namespace) & (plans.c.model == expected.model)
-            found = c.execute(select(plans.c.revision).where(at_plan)).scalar() or 0
-            if found != expected.revision:
-                raise PlanConflict(f"serving plan of {expected.model}", f"revision {expected.revision}", f"{found}", "look at the new plan and decide again")
-            if found == 0:
-                c.execute(insert(plans).values(namespace=self.namespace, model=expected.model, **values))
-            else:
-                c.execute(update(plans).where(at_plan).values(**values))
-            ledger.append(c, namespace=self.namespace, owner=owner, model=expected.model, kind="plan", window=window, at=at,
-                          body={"from": asdict(expected), "to": asdict(after), **why})
+                check_token(c, lease, time.time() if now is None else now)
+            row = c.execute(select(plans).where(at_plan)).first()
+            if (row.revision if row else 0) != expected.revision:
+                found = f"{row.revision} by {row.owner} at {row.known_at.isoformat()}" if row else "no plan"
+                raise PlanConflict(
+                    f"serving plan of {expected.model}",
+                    f"revision {expected.revision}",
+                    found,
+                    "look at the new plan and decide again",
+                )
+            c.execute(update(plans).where(at_plan).values(**values) if row else insert(plans).values(**values))
+            ledger.append(
+                c,
+                namespace=self.namespace,
+                owner=owner,
+                model=expected.model,
+                kind="plan",
+                window=window,
+                at=at,
+                body={**why, "from": asdict(expected), "to": asdict(after)},
+            )
         return after
+
+
+__all__ = ["Plans"]

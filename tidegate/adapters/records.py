@@ -2,91 +2,171 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from tidegate.adapters.control import Control
 from tidegate.adapters.schema import alarms, grids, verdicts, versions
+from tidegate.errors import StoreError
+from tidegate.lineage.digest import plain
 from tidegate.verdicts import Alarm, Verdict
 
 
-def _plain(value: Any) -> Any:
-    return json.loads(json.dumps(value, default=str))
-
-
 class Records:
+    """The small facts of one namespace; storing the same one again changes nothing."""
+
     def __init__(self, control: Control, namespace: str) -> None:
         self.control, self.namespace = control, namespace
 
     # -- verdicts ---------------------------------------------------------------------
     def put_verdict(self, owner: str, kind: str, window: str, verdict: Verdict, known_at: datetime) -> bool:
         """Store a verdict unless the newest one says the same; True if it was stored."""
-        body = _plain(verdict.as_dict())
-        before = self.verdict(owner, kind, window)
-        if before is not None and _plain(before.as_dict()) == body:
-            return False
+        body = plain(verdict.as_dict())
         with self.control.write() as c:
-            c.execute(insert(verdicts).values(namespace=self.namespace, owner=owner, kind=kind, window=window, outcome=verdict.outcome, body=body, known_at=known_at))
+            if self._newest(c, owner, kind, [window]).get(window) == body:
+                return False
+            c.execute(
+                insert(verdicts).values(
+                    namespace=self.namespace,
+                    owner=owner,
+                    kind=kind,
+                    window=window,
+                    outcome=verdict.outcome,
+                    body=body,
+                    known_at=known_at,
+                )
+            )
         return True
 
     def verdicts(self, owner: str, kind: str, windows: list[str] | None = None) -> dict[str, Verdict]:
-        """The newest verdict of each window."""
+        """The newest verdict of each window, by window."""
+        with self.control.read() as c:
+            found = self._newest(c, owner, kind, windows)
+        return {w: Verdict(b["outcome"], tuple(b["reasons"]), b["numbers"]) for w, b in found.items()}
+
+    def verdict(self, owner: str, kind: str, window: str) -> Verdict | None:
+        """The newest verdict of one window."""
+        return self.verdicts(owner, kind, [window]).get(window)
+
+    def _newest(self, c: Connection, owner: str, kind: str, windows: list[str] | None) -> dict[str, Any]:
         v = verdicts.c
         at = (v.namespace == self.namespace) & (v.owner == owner) & (v.kind == kind)
         if windows is not None:
             at &= v.window.in_(windows)
-        with self.control.read() as c:
-            rows = c.execute(select(v.window, v.body).where(v.id.in_(select(func.max(v.id)).where(at).group_by(v.window))).order_by(v.window)).all()
-        return {r.window: Verdict(r.body["outcome"], tuple(r.body["reasons"]), r.body["numbers"]) for r in rows}
-
-    def verdict(self, owner: str, kind: str, window: str) -> Verdict | None:
-        return self.verdicts(owner, kind, [window]).get(window)
+        newest = select(func.max(v.id)).where(at).group_by(v.window)
+        rows = c.execute(select(v.window, v.body).where(v.id.in_(newest)).order_by(v.window))
+        return {r.window: r.body for r in rows}
 
     # -- versions ---------------------------------------------------------------------
-    def put_version(self, model: str, version: int, *, owner: str, digest: str, status: str, body: dict[str, Any], known_at: datetime) -> None:
+    def put_version(
+        self,
+        model: str,
+        version: int,
+        *,
+        owner: str,
+        digest: str,
+        status: str,
+        body: dict[str, Any],
+        known_at: datetime,
+    ) -> None:
+        """Record a version; one already recorded with this digest stays as it is.
+
+        Raises `StoreError` if the version exists with another digest.
+        """
         with self.control.write() as c:
-            c.execute(insert(versions).values(namespace=self.namespace, owner=owner, model=model, version=version, digest=digest, status=status, body=_plain(body), known_at=known_at))
+            found = c.execute(select(versions.c.digest).where(self._version(model, version))).scalar()
+            if found == digest:
+                return
+            if found is not None:
+                raise StoreError(
+                    f"version {version} of {model}", f"digest {digest}", found, "register a new version instead"
+                )
+            c.execute(
+                insert(versions).values(
+                    namespace=self.namespace,
+                    owner=owner,
+                    model=model,
+                    version=version,
+                    digest=digest,
+                    status=status,
+                    body=plain(body),
+                    known_at=known_at,
+                )
+            )
 
     def set_status(self, model: str, version: int, status: str, **more: Any) -> None:
-        at = (versions.c.namespace == self.namespace) & (versions.c.model == model) & (versions.c.version == version)
+        """Move a version on, adding `more` to its body; raises `StoreError` if there is none."""
+        at = self._version(model, version)
         with self.control.write() as c:
-            body = c.execute(select(versions.c.body).where(at)).scalar_one()
-            c.execute(update(versions).where(at).values(status=status, body=_plain({**body, **more})))
+            body = c.execute(select(versions.c.body).where(at)).scalar()
+            if body is None:
+                raise StoreError(f"version {version} of {model}", "a recorded version", "none", "register it first")
+            c.execute(update(versions).where(at).values(status=status, body={**body, **plain(more)}))
 
     def versions(self, model: str) -> list[dict[str, Any]]:
+        """Every version of a model, oldest first, as its row."""
         at = (versions.c.namespace == self.namespace) & (versions.c.model == model)
         with self.control.read() as c:
             return [dict(r._mapping) for r in c.execute(select(versions).where(at).order_by(versions.c.version))]
+
+    def _version(self, model: str, version: int) -> ColumnElement[bool]:
+        v = versions.c
+        return (v.namespace == self.namespace) & (v.model == model) & (v.version == version)
 
     # -- alarms -----------------------------------------------------------------------
     def put_alarms(self, model: str, owner: str, found: list[Alarm], known_at: datetime) -> None:
         """Store alarms; one already stored for its window, monitor and subject is left alone."""
         if not found:
             return
+        at = (alarms.c.namespace == self.namespace) & (alarms.c.model == model)
         with self.control.write() as c:
             for a in found:
-                at = (alarms.c.namespace == self.namespace) & (alarms.c.model == model) & (alarms.c.window == a.window) & (alarms.c.monitor == a.monitor) & (alarms.c.subject == a.subject)
-                if c.execute(select(alarms.c.id).where(at)).first() is None:
-                    c.execute(insert(alarms).values(namespace=self.namespace, owner=owner, model=model, window=a.window, monitor=a.monitor, subject=a.subject, severity=a.severity,
-                                                    body={"since": a.since, "text": a.text, "next_command": a.next_command}, known_at=known_at))
+                same = (alarms.c.window == a.window) & (alarms.c.monitor == a.monitor) & (alarms.c.subject == a.subject)
+                if c.execute(select(alarms.c.id).where(at & same)).first() is not None:
+                    continue
+                c.execute(
+                    insert(alarms).values(
+                        namespace=self.namespace,
+                        owner=owner,
+                        model=model,
+                        window=a.window,
+                        monitor=a.monitor,
+                        subject=a.subject,
+                        severity=a.severity,
+                        body={"since": a.since, "text": a.text, "next_command": a.next_command},
+                        known_at=known_at,
+                    )
+                )
 
     def alarms(self, model: str) -> list[Alarm]:
+        """Every alarm of a model, by window, then as stored."""
         at = (alarms.c.namespace == self.namespace) & (alarms.c.model == model)
         with self.control.read() as c:
             rows = c.execute(select(alarms).where(at).order_by(alarms.c.window, alarms.c.id)).all()
-        return [Alarm(r.window, r.monitor, r.subject, r.severity, r.body["since"], r.body["text"], r.body["next_command"]) for r in rows]
+        return [Alarm(r.window, r.monitor, r.subject, r.severity, **r.body) for r in rows]
 
     # -- grids ------------------------------------------------------------------------
     def grid(self, owner: str, name: str = "default") -> dict[str, Any] | None:
-        at = (grids.c.namespace == self.namespace) & (grids.c.owner == owner) & (grids.c.name == name)
+        """The frozen grid of that name, or None."""
         with self.control.read() as c:
-            return c.execute(select(grids.c.body).where(at)).scalar()
+            return c.execute(select(grids.c.body).where(self._grid(owner, name))).scalar()
 
-    def put_grid(self, owner: str, body: dict[str, Any], digest: str, known_at: datetime, name: str = "default") -> None:
+    def put_grid(
+        self, owner: str, body: dict[str, Any], digest: str, known_at: datetime, name: str = "default"
+    ) -> None:
         """Freeze a grid; a grid that is already frozen stays as it is."""
-        if self.grid(owner, name) is None:
-            with self.control.write() as c:
-                c.execute(insert(grids).values(namespace=self.namespace, owner=owner, name=name, digest=digest, body=body, known_at=known_at))
+        with self.control.write() as c:
+            if c.execute(select(grids.c.digest).where(self._grid(owner, name))).first() is None:
+                c.execute(
+                    insert(grids).values(
+                        namespace=self.namespace, owner=owner, name=name, digest=digest, body=body, known_at=known_at
+                    )
+                )
+
+    def _grid(self, owner: str, name: str) -> ColumnElement[bool]:
+        return (grids.c.namespace == self.namespace) & (grids.c.owner == owner) & (grids.c.name == name)
+
+
+__all__ = ["Records"]

@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from sqlalchemy import (
     JSON,
     Column,
     DateTime,
+    Dialect,
     Float,
     Index,
     Integer,
     MetaData,
     String,
     Table,
+    TypeDecorator,
     UniqueConstraint,
 )
 
+from tidegate.errors import UsageError
+
 metadata = MetaData()
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment, kept in UTC: SQLite drops time zones, so they are taken off and put back here."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise UsageError("instant", "a timezone-aware datetime", repr(value), "add tzinfo=UTC")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def _who() -> tuple[Column[str], Column[str]]:
@@ -34,7 +57,7 @@ windows = Table(
     Column("digest", String(64), nullable=False),
     Column("rows", Integer, nullable=False),
     Column("files", JSON, nullable=False),
-    Column("known_at", DateTime(timezone=True), nullable=False),
+    Column("known_at", Instant, nullable=False),
     Index("windows_of", "namespace", "owner", "table", "window", "id"),
 )
 
@@ -48,7 +71,7 @@ verdicts = Table(
     Column("window", String(10), nullable=False),
     Column("outcome", String(16), nullable=False),
     Column("body", JSON, nullable=False),
-    Column("known_at", DateTime(timezone=True), nullable=False),
+    Column("known_at", Instant, nullable=False),
     Index("verdicts_of", "namespace", "owner", "kind", "window", "id"),
 )
 
@@ -76,11 +99,11 @@ plans = Table(
     Column("challenger_digest", String(64)),
     Column("mode", String(16), nullable=False),
     Column("weight", Float, nullable=False),
-    Column("known_at", DateTime(timezone=True), nullable=False),
+    Column("known_at", Instant, nullable=False),
     UniqueConstraint("namespace", "model", name="one_plan"),
 )
 
-# Append-only and hash-chained: who was champion when, why, on what evidence.
+# Append-only (triggers in the migration refuse changes) and hash-chained: who was champion when, why.
 ledger = Table(
     "ledger",
     metadata,
@@ -93,6 +116,7 @@ ledger = Table(
     Column("body", JSON, nullable=False),
     Column("previous", String(64), nullable=False),
     Column("digest", String(64), nullable=False, unique=True),
+    Index("ledger_of", "namespace", "seq"),
 )
 
 # Every trained version, from candidate to retirement.
@@ -105,7 +129,7 @@ versions = Table(
     Column("digest", String(64), nullable=False),
     Column("status", String(16), nullable=False),
     Column("body", JSON, nullable=False),
-    Column("known_at", DateTime(timezone=True), nullable=False),
+    Column("known_at", Instant, nullable=False),
     UniqueConstraint("namespace", "model", "version", name="one_version"),
 )
 
@@ -120,7 +144,7 @@ alarms = Table(
     Column("subject", String(160), nullable=False),
     Column("severity", String(16), nullable=False),
     Column("body", JSON, nullable=False),
-    Column("known_at", DateTime(timezone=True), nullable=False),
+    Column("known_at", Instant, nullable=False),
     UniqueConstraint("namespace", "model", "window", "monitor", "subject", name="one_alarm"),
 )
 
@@ -132,8 +156,8 @@ grids = Table(
     Column("name", String(64), nullable=False),
     Column("digest", String(64), nullable=False),
     Column("body", JSON, nullable=False),
-    Column("known_at", DateTime(timezone=True), nullable=False),
+    Column("known_at", Instant, nullable=False),
     UniqueConstraint("namespace", "owner", "name", name="one_grid"),
 )
 
-__all__ = ["alarms", "grids", "leases", "ledger", "metadata", "plans", "verdicts", "versions", "windows"]
+__all__ = ["Instant", "alarms", "grids", "leases", "ledger", "metadata", "plans", "verdicts", "versions", "windows"]

@@ -2,72 +2,35 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
-from collections.abc import Callable
+import csv
+import io
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from tidegate.adapters.usersource import call_user, load_function
 from tidegate.config.dataset import Source
 from tidegate.config.home import Home
 from tidegate.errors import ConfigError, SourceError
 from tidegate.windows import Window
 
+__all__ = ["call_user", "files_of", "load_function", "read_file", "read_window"]
 
-def load_function(path: str, root: Path) -> Callable[..., Any]:
-    """The function at `module:function`, its module searched below the home first.
-
-    Raises
-    ------
-    ConfigError
-        If the module or the function is not there.
-    SourceError
-        If importing the module raises.
-    """
-    module_name, function = path.split(":")
-    file = root.joinpath(*module_name.split(".")).with_suffix(".py")
-    try:
-        if file.is_file():
-            name = "tidegate_home." + module_name
-            module = sys.modules.get(name)
-            if module is None or getattr(module, "__file__", None) != str(file):
-                spec = importlib.util.spec_from_file_location(name, file)
-                assert spec and spec.loader
-                module = importlib.util.module_from_spec(spec)
-                sys.modules[name] = module
-                spec.loader.exec_module(module)
-        else:
-            module = importlib.import_module(module_name)
-    except ModuleNotFoundError as fault:
-        if fault.name and module_name.startswith(fault.name):
-            raise ConfigError(path, f"a module at {module_name.replace('.', '/')}.py below the home, or installed", "none", "correct the path") from None
-        raise SourceError(f"user code {path}", "a module that can be imported", str(fault), "install what it needs") from fault
-    except Exception as fault:
-        raise SourceError(f"user code {path}", "a module that can be imported", f"{type(fault).__name__}: {fault}", "mend the user code") from fault
-    if not hasattr(module, function):
-        raise ConfigError(path, f"a function {function!r} in {module_name}", "none", "correct the name")
-    return getattr(module, function)  # type: ignore[no-any-return]
-
-
-def call_user(path: str, root: Path, *args: Any, **kwargs: Any) -> Any:
-    """Call the user's function; whatever it raises becomes one `SourceError`."""
-    function = load_function(path, root)
-    try:
-        return function(*args, **kwargs)
-    except Exception as fault:
-        raise SourceError(f"user code {path}", "a result", f"{type(fault).__name__}: {fault}", "mend the user code and run the window again") from fault
+MISSING = ("", "NA")
+"""Cells of a CSV file that stand for no value."""
 
 
 def files_of(source: Source, window: Window, home: Home) -> list[Path]:
     """The files of a window; a replay's injected copy stands in for the original."""
     if not source.files:
         return []
-    original = home.root / source.files.format(date=window.id)
-    injected = home.shared / "injected" / source.files.format(date=window.id)
-    return [injected if injected.is_file() else original]
+    try:
+        name = source.files.format(date=window.id)
+    except (KeyError, IndexError, ValueError):
+        raise ConfigError("source.files", "a path with {date} and no other braces", repr(source.files)) from None
+    injected = home.shared / "injected" / name
+    return [injected if injected.is_file() else home.root / name]
 
 
 def read_window(source: Source, window: Window, home: Home) -> pd.DataFrame:
@@ -76,40 +39,116 @@ def read_window(source: Source, window: Window, home: Home) -> pd.DataFrame:
     Raises
     ------
     SourceError
-        If a file is absent or cannot be read, the query fails, or the user's code raises.
+        If a file is absent or cannot be read, the query fails, or the user's code raises or
+        returns anything but a DataFrame.
     """
     files = files_of(source, window, home)
     for path in files:
         if not path.is_file():
-            raise SourceError(f"source file {path.name} of window {window.id}", "a file", "no such file", f"put it into {path.parent} and run the window again")
+            raise SourceError(
+                f"source file {path.name} of window {window.id}", "a file", "no such file",
+                f"put it into {path.parent} and run the window again",
+            )  # fmt: skip
     if source.python:
         frame = call_user(source.python, home.root, window, files)
-    elif source.sql:
-        frame = _query(source, window)
-    else:
-        frame = pd.concat([read_file(path) for path in files], ignore_index=True)
-    if not isinstance(frame, pd.DataFrame):
-        raise SourceError(f"source {source.python}", "a pandas DataFrame", type(frame).__name__, "return a DataFrame")
-    return frame
+        if not isinstance(frame, pd.DataFrame):
+            raise SourceError(
+                f"user code {source.python}", "a pandas DataFrame", type(frame).__name__, "return a DataFrame"
+            )
+        return frame
+    if source.sql:
+        return _query(source, window, home)
+    return read_file(files[0])
 
 
 def read_file(path: Path) -> pd.DataFrame:
-    """A CSV (as text, for the contract to parse) or Parquet file."""
+    """A CSV (as text, for the contract to parse) or Parquet file.
+
+    A CSV file is UTF-8, has a name for each column and a cell for each name in every row,
+    and ends with a line break: without it the last row may have been cut, and a cut number
+    is still a number. Empty cells and ``NA`` are missing values. A file of no bytes gives a
+    frame without rows and columns. The page checksums of a Parquet file are checked if it
+    has any.
+
+    Raises
+    ------
+    SourceError
+        If the file is absent, torn, or not what its name says.
+    ConfigError
+        If its name ends otherwise than in ``.csv`` or ``.parquet``.
+    """
+    if path.suffix not in (".csv", ".parquet"):
+        raise ConfigError(f"source file {path.name}", "a name ending in .csv or .parquet", repr(path.suffix))
     try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path, dtype=str, keep_default_na=False, na_values=["", "NA"])
-    except pd.errors.EmptyDataError:
+        return _parquet(path) if path.suffix == ".parquet" else _csv(path.read_bytes())
+    except Exception as fault:
+        # Arrow has exceptions of many kinds for bytes that are not Parquet.
+        kind = path.suffix[1:].upper() if path.suffix == ".csv" else "Parquet"
+        raise SourceError(
+            f"source file {path}", f"a whole {kind} file", _line(fault), "replace the file and run the window again"
+        ) from None
+
+
+def _csv(data: bytes) -> pd.DataFrame:
+    text = data.decode("utf-8-sig")
+    if not text.strip():
         return pd.DataFrame()
-    except Exception as fault:
-        raise SourceError(f"source file {path}", "a readable CSV or Parquet file", f"{type(fault).__name__}: {str(fault).splitlines()[0]}", "replace the file and run the window again") from None
+    if not text.endswith(("\n", "\r")):
+        raise ValueError("no line break at the end: it seems to be cut off")
+    if "\0" in text:
+        raise ValueError("a NUL character: it is no text file")
+    # pandas fills a short row with nulls, and takes a long one's first cell for its index.
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header = next(row for row in reader if row)
+    rows = []
+    for row in reader:
+        if not row:
+            continue
+        if len(row) != len(header):
+            raise ValueError(f"{len(row)} cells in line {reader.line_num} under {len(header)} column names")
+        rows.append([None if cell in MISSING else cell for cell in row])
+    return pd.DataFrame(rows, columns=pd.Index(header, dtype="object"), dtype="object")
 
 
-def _query(source: Source, window: Window) -> pd.DataFrame:
-    from sqlalchemy import create_engine, text
+def _parquet(path: Path) -> pd.DataFrame:
+    import pyarrow.parquet as pq
+
+    # No partition columns from folder names, no index from pandas' metadata, and integers
+    # with nulls stay integers: as floats they would lose digits above 2**53.
+    table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
+    return table.to_pandas(ignore_metadata=True, integer_object_nulls=True)  # type: ignore[no-any-return]
+
+
+def _query(source: Source, window: Window, home: Home) -> pd.DataFrame:
+    from sqlalchemy import NullPool, create_engine, make_url, text
+    from sqlalchemy.exc import ArgumentError
 
     try:
-        with create_engine(str(source.url)).connect() as c:
-            return pd.read_sql(text(str(source.sql)), c, params={"start": window.start, "end": window.end})
+        url = make_url(str(source.url))
+    except ArgumentError:
+        # The address may hold a password: it is not shown.
+        raise ConfigError("source.url", "a SQLAlchemy address such as sqlite:///data.db", "something else") from None
+    limits: dict[str, Any] = {"start": window.start, "end": window.end}
+    if url.get_backend_name() == "sqlite":
+        # SQLite has no type for time: it gets the text that its own datetime() gives.
+        limits = {name: limit.strftime("%Y-%m-%d %H:%M:%S") for name, limit in limits.items()}
+        if url.database and url.database != ":memory:" and not url.database.startswith("file:"):
+            path = home.root / url.database
+            if not path.is_file():
+                do = "correct url in the dataset file"
+                raise SourceError(f"source database {path}", "a file", "no such file", do)
+            url = url.set(database=str(path))
+    try:
+        query = text(str(source.sql))
+        engine = create_engine(url, poolclass=NullPool)
+        with engine.connect() as connection:
+            result = connection.execute(query, limits)
+            # As objects: pandas would make floats of integers with nulls, and of decimals.
+            return pd.DataFrame(result.fetchall(), columns=pd.Index(result.keys(), dtype="object"), dtype="object")
     except Exception as fault:
-        raise SourceError("source query", "rows", f"{type(fault).__name__}: {str(fault).splitlines()[0]}", "correct sql or url in the dataset file") from None
+        raise SourceError("source query", "rows", _line(fault), "correct sql or url in the dataset file") from None
+
+
+def _line(fault: BaseException) -> str:
+    lines = str(fault).splitlines()
+    return f"{type(fault).__name__}: {lines[0] if lines else 'no message'}"[:300]

@@ -2,44 +2,81 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from tidegate.config.base import ColumnName, Duration, Name, Settings, UserCode
+from tidegate.config.base import Settings, did_you_mean, show, wrong
+from tidegate.config.values import (
+    ColumnName,
+    Columns,
+    DatedPath,
+    Day,
+    Duration,
+    Flag,
+    Name,
+    Number,
+    Pattern,
+    RelativePath,
+    TimeZone,
+    UserCode,
+    Whole,
+    Words,
+)
 
 ColumnType = Literal["integer", "number", "category", "text", "boolean", "timestamp"]
 Privacy = Literal["keep", "drop", "pseudonym", "generalise", "round"]
+
+RESERVED = ("row_id", "position", "window")
+"""Columns that Tidegate adds to every stored batch itself."""
 
 
 class Column(Settings):
     """The contract of one column."""
 
     type: ColumnType = Field(description="Logical type; a value of another type is refused, never coerced.")
-    required: bool = Field(True, description="The column must be present in the source.")
-    nullable: bool = Field(True, description="Rows with a missing value are kept; otherwise quarantined.")
-    max_missing: float = Field(
+    required: Flag = Field(True, description="The column must be present in the source.")
+    nullable: Flag = Field(True, description="Rows with a missing value are kept; otherwise quarantined.")
+    max_missing: Number = Field(
         1.0, ge=0, le=1, description="Largest share of missing values in a batch before it is blocked."
     )
-    min: float | None = Field(None, description="Smallest value allowed, in the column's own unit.")
-    max: float | None = Field(None, description="Largest value allowed, in the column's own unit.")
-    values: tuple[str, ...] | None = Field(None, description="The only categories allowed.")
-    pattern: str | None = Field(None, description="Regular expression that every value matches in full.")
+    min: Number | None = Field(None, description="Smallest value allowed, in the column's own unit.")
+    max: Number | None = Field(None, description="Largest value allowed, in the column's own unit.")
+    values: Words | None = Field(None, min_length=1, description="The only categories allowed.")
+    pattern: Pattern | None = Field(None, description="Regular expression that every value matches in full.")
     unit: str | None = Field(None, description="Unit of the values, for people.")
     known: Literal["at_event", "later"] = Field(
         "at_event", description="`later`: known only after the event, so never a feature."
     )
-    observed: bool = Field(
+    observed: Flag = Field(
         False, description="An observation made at the event (weather, say) and not a plan or forecast."
     )
     privacy: Privacy = Field("keep", description="What is done to the value before it is logged.")
+
+    @model_validator(mode="after")
+    def _rules_fit(self) -> Column:
+        for rule, types in _RULES.items():
+            if getattr(self, rule) is not None and self.type not in types:
+                raise wrong(f"no {rule} on a column of type {self.type}", show(getattr(self, rule)),
+                            key=rule, do="remove it")  # fmt: skip
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise wrong(f"at least min, {self.min:g}", f"{self.max:g}", key="max")
+        return self
+
+
+_RULES: dict[str, tuple[ColumnType, ...]] = {
+    "min": ("integer", "number"),
+    "max": ("integer", "number"),
+    "values": ("category", "text"),
+    "pattern": ("category", "text"),
+}
 
 
 class Source(Settings):
     """Where the rows of a window are read from: files, SQL, or the user's own function."""
 
-    files: str | None = Field(
+    files: DatedPath | None = Field(
         None, description="Path template with `{date}`, relative to the home; CSV or Parquet by its ending."
     )
     sql: str | None = Field(None, description="Query with `:start` and `:end` (UTC) as parameters.")
@@ -50,58 +87,76 @@ class Source(Settings):
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Source:
+        if self.sql is not None and (self.files or self.python):
+            raise wrong("either sql, or files and python", "both", key="sql", do="remove one of them")
         if not (self.files or self.sql or self.python):
-            raise ValueError("expected one of files, sql, python, found none")
+            raise wrong("one of files, sql, python", "none", do="say where the rows come from")
         if bool(self.sql) != bool(self.url):
-            raise ValueError("expected sql and url together")
+            there, absent = ("sql", "url") if self.sql else ("url", "sql")
+            raise wrong(f"a value beside {there}", "none", key=absent, do="sql and url go together")
         return self
 
 
 class Quality(Settings):
     """When a batch is refused as a whole."""
 
-    suite: str | None = Field(
+    suite: RelativePath | None = Field(
         None, description="A hand-written Great Expectations suite (JSON), relative to the home."
     )
-    max_quarantined_share: float = Field(
+    max_quarantined_share: Number = Field(
         0.05, ge=0, le=1, description="Share of quarantined rows above which the batch is blocked."
     )
-    row_count_band: tuple[float, float] = Field(
+    row_count_band: tuple[Number, Number] = Field(
         (0.5, 1.5), description="Rows allowed, as multiples of the median of the same weekdays before."
     )
-    row_count_history: int = Field(8, ge=1, le=104, description="Same weekdays that the median is taken over.")
-    row_count_min_history: int = Field(3, ge=1, description="Fewer same weekdays than this: no verdict on the count.")
-    min_rows: int = Field(1, ge=0, description="Fewer rows than this is NO_DATA and blocks the batch.")
+    row_count_history: Whole = Field(8, ge=1, le=104, description="Same weekdays that the median is taken over.")
+    row_count_min_history: Whole = Field(3, ge=1, description="Fewer same weekdays than this: no verdict on the count.")
+    min_rows: Whole = Field(1, ge=0, description="Fewer rows than this is NO_DATA and blocks the batch.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Quality:
+        low, high = self.row_count_band
+        if not 0 <= low < high:
+            raise wrong("[low, high] with 0 <= low < high", f"[{low:g}, {high:g}]", key="row_count_band")
+        if self.row_count_min_history > self.row_count_history:
+            raise wrong(f"at most row_count_history, {self.row_count_history}", str(self.row_count_min_history),
+                        key="row_count_min_history")  # fmt: skip
+        return self
 
 
 class CalendarSettings(Settings):
     """How time is cut into windows."""
 
-    time_zone: str = Field("UTC", description="IANA name of the zone whose midnights part the windows.")
-    holidays: tuple[date, ...] = Field((), description="Dates with unusual volume: the row-count band is not applied.")
-    expected_empty: tuple[date, ...] = Field((), description="Dates on which no rows are expected.")
+    time_zone: TimeZone = Field("UTC", description="IANA name of the zone whose midnights part the windows.")
+    holidays: tuple[Day, ...] = Field((), description="Dates with unusual volume: the row-count band is not applied.")
+    expected_empty: tuple[Day, ...] = Field((), description="Dates on which no rows are expected.")
 
 
 class Dataset(Settings):
     """A dataset file, `configs/datasets/<name>.yaml`."""
 
-    name: Name
-    owner: str = "unowned"
-    namespace: Name = "default"
-    source: Source
+    name: Name = Field(description="The file's name without its ending; may be left out of the file.")
+    owner: str = Field("unowned", min_length=1, description="Person or team that answers for the data.")
+    namespace: Name = Field("default", description="Left out, it is the one of `configs/tidegate.yaml`.")
+    source: Source = Field(description="Where the rows come from: exactly one of files, SQL, Python.")
     event_time: ColumnName = Field(description="Timestamp column (UTC) that puts a row into its window.")
-    key: tuple[ColumnName, ...] = Field(min_length=1, description="Columns that name a row; no two rows share them.")
-    calendar: CalendarSettings = CalendarSettings()
-    columns: dict[ColumnName, Column] = Field(min_length=1)
-    quality: Quality = Quality()
+    key: Columns = Field(min_length=1, description="Columns that name a row; no two rows share them.")
+    calendar: CalendarSettings = Field(CalendarSettings(), description="How time is cut into windows.")
+    columns: dict[ColumnName, Column] = Field(min_length=1, description="The contract, column by column.")
+    quality: Quality = Field(Quality(), description="When a batch is refused as a whole.")
     restate: Duration = Field(timedelta(days=7), description="How long late data may restate a window.")
 
     @model_validator(mode="after")
     def _names_exist(self) -> Dataset:
+        for name in self.columns:
+            if name in RESERVED:
+                words = f"a name other than {', '.join(RESERVED)}"
+                raise wrong(words, show(name), key="columns", do="rename the column")
         for what, names in (("event_time", (self.event_time,)), ("key", self.key)):
             for name in names:
                 if name not in self.columns:
-                    raise ValueError(f"{what}: expected a declared column, found {name!r}")
+                    raise wrong("a declared column", show(name), key=what, do=did_you_mean(name, self.columns))
         if self.columns[self.event_time].type != "timestamp":
-            raise ValueError(f"event_time: expected a timestamp column, found {self.columns[self.event_time].type}")
+            raise wrong("a column of type timestamp", f"{show(self.event_time)}, {self.columns[self.event_time].type}",
+                        key="event_time", do=f"set columns.{self.event_time}.type to timestamp")  # fmt: skip
         return self

@@ -6,9 +6,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from tidegate.config.base import show
+from tidegate.config.values import NAME, NAME_WORDS
 from tidegate.errors import ConfigError
 
 MARKER = Path("configs") / "tidegate.yaml"
+_DO = "pass --home FOLDER or set TIDEGATE_HOME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +28,27 @@ class Home:
 
     @classmethod
     def at(cls, root: Path, state: str = "var") -> Home:
+        """The home at `root`; `state` is `Platform.state`.
+
+        Examples
+        --------
+        >>> Home.at(Path("/srv/ml")).state.as_posix()
+        '/srv/ml/var'
+        """
         return cls(root, root / state, root / state)
 
     def replay(self, replay_id: str, policy: str) -> Home:
-        """The home of one policy of a replay; its ingest is shared with the other policies."""
-        base = self.root / "var" / "replay" / replay_id
+        """The home of one policy of a replay; its ingest is shared with the other policies.
+
+        Raises
+        ------
+        ConfigError
+            If either is not a name: it becomes a folder's.
+        """
+        for thing, name in (("replay id", replay_id), ("policy", policy)):
+            if not NAME.fullmatch(name):
+                raise ConfigError(thing, NAME_WORDS, show(name), "choose another name")
+        base = self.state / "replay" / replay_id
         return Home(self.root, base / policy, base / "shared")
 
 
@@ -41,14 +60,19 @@ def find_home(explicit: str | Path | None = None, *, start: Path | None = None) 
     ConfigError
         If no folder with `configs/tidegate.yaml` is found.
     """
-    named = explicit or os.environ.get("TIDEGATE_HOME")
-    if named:
-        root = Path(named).expanduser().resolve()
-        if (root / MARKER).is_file():
-            return root
-        raise ConfigError(f"home {root}", f"a folder with {MARKER}", "none", "pass --home FOLDER or set TIDEGATE_HOME")
+    # An empty --home is a slip, often an unset variable; an empty environment variable is unset.
+    named = explicit if explicit is not None else os.environ.get("TIDEGATE_HOME") or None
+    if named is not None:
+        try:
+            root = Path(named).expanduser().resolve()
+            found = str(named) != "" and (root / MARKER).is_file()
+        except (OSError, RuntimeError, ValueError):
+            found = False
+        if not found:
+            raise ConfigError(f"home {show(str(named))}", f"a folder with {MARKER}", "none", _DO)
+        return root
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
         if (folder / MARKER).is_file():
             return folder
-    raise ConfigError(f"home, searched upward from {here}", f"a folder with {MARKER}", "none", "pass --home FOLDER or set TIDEGATE_HOME")
+    raise ConfigError(f"home, searched upward from {here}", f"a folder with {MARKER}", "none", _DO)

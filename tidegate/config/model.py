@@ -3,54 +3,64 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from tidegate.config.base import ColumnName, Duration, Name, Settings, UserCode
+from tidegate.config.base import Settings, did_you_mean, show, wrong
 from tidegate.config.dataset import Source
+from tidegate.config.values import Class, Classes, ColumnName, Columns, Cron, Duration, Name, Number, UserCode, Whole
 
 Kind = Literal["binary", "multiclass", "regression"]
+
+METRICS: dict[Kind, tuple[str, ...]] = {
+    "binary": ("roc_auc", "pr_auc", "log_loss", "brier", "accuracy", "precision", "recall", "kpi"),
+    "multiclass": ("roc_auc", "log_loss", "brier", "accuracy", "precision", "recall", "f1", "kpi"),
+    "regression": ("r2", "mae", "rmse", "kpi"),
+}
+"""The performance metrics that each kind of model is judged by."""
 
 
 class Label(Settings):
     """What came true, and when it becomes known."""
 
-    column: ColumnName
-    source: Source
+    column: ColumnName = Field(description="Column of the label's source that holds the outcome.")
+    source: Source = Field(description="Where labels come from; as a dataset's source.")
     delay: Duration = Field(timedelta(0), ge=timedelta(0), description="Time from a window's end to its labels.")
-    arrived_at: ColumnName | None = Field(None, description="Column that says when a label arrived, instead of `delay`.")
-    classes: tuple[str | int | bool, ...] | None = Field(None, description="Every class, for classification.")
-    positive: str | int | bool | None = Field(None, description="The positive class of a binary model.")
+    arrived_at: ColumnName | None = Field(None, description="Column that says when a label arrived; replaces `delay`.")
+    classes: Classes | None = Field(None, description="Every class, for classification.")
+    positive: Class | None = Field(None, description="The positive class of a binary model.")
 
 
 class Estimator(Settings):
     """The user's code."""
 
-    build: UserCode | None = Field(None, description="`module:function`, `build(params) -> estimator`.")
+    build: UserCode | None = Field(
+        None, description="`module:function`, `build(params) -> estimator`; without it the model is only monitored."
+    )
     features: UserCode | None = Field(None, description="`module:function`, `features(frame) -> frame`, row-wise.")
     params: dict[str, Any] = Field(default_factory=dict, description="Passed to `build`.")
-    seed: int = Field(0, ge=0, description="Handed to `build` as `params['random_state']`.")
+    seed: Whole = Field(0, ge=0, lt=2**32, description="Handed to `build` as `params['random_state']`.")
 
 
 class Kpi(Settings):
     """Money (or another unit) per outcome; the mean per row is the KPI."""
 
-    unit: str = "USD"
-    true_positive: float = 0.0
-    false_positive: float = 0.0
-    false_negative: float = 0.0
-    true_negative: float = 0.0
-    correct: float = Field(0.0, description="Multiclass: value of a right answer.")
-    wrong: float = Field(0.0, description="Multiclass: value of a wrong answer.")
-    per_unit_error: float = Field(0.0, description="Regression: value per unit of absolute error.")
+    unit: str = Field("USD", min_length=1, description="Unit of all values here, for people.")
+    true_positive: Number = Field(0.0, description="Binary: value of a row rightly predicted positive.")
+    false_positive: Number = Field(0.0, description="Binary: value of a false warning; a cost is negative.")
+    false_negative: Number = Field(0.0, description="Binary: value of a missed positive; a cost is negative.")
+    true_negative: Number = Field(0.0, description="Binary: value of a row rightly predicted negative.")
+    correct: Number = Field(0.0, description="Multiclass: value of a right answer.")
+    wrong: Number = Field(0.0, description="Multiclass: value of a wrong answer.")
+    per_unit_error: Number = Field(0.0, description="Regression: value per unit of absolute error.")
 
 
 class Metric(Settings):
     """What the model is judged by."""
 
-    primary: str = Field("roc_auc", description="A registered performance metric.")
-    must_hold: dict[str, float] = Field(
+    primary: str = Field("roc_auc", description="The metric that a candidate must improve; one of its kind's metrics.")
+    must_hold: dict[str, Annotated[Number, Field(ge=0)]] = Field(
         default_factory=dict, description="Guardrails: metric to the largest worsening allowed, in its unit."
     )
 
@@ -58,70 +68,103 @@ class Metric(Settings):
 class Monitors(Settings):
     """Limits of the nightly monitors."""
 
-    psi_margin: float = Field(0.2, gt=0, description="PSI that matters, on top of its sampling error.")
-    missing_margin: float = Field(0.2, gt=0, le=1, description="Change in the missing share that matters.")
-    unseen_margin: float = Field(0.01, gt=0, le=1, description="Share of unseen categories that matters.")
-    confidence: float = Field(0.99, gt=0.5, lt=1, description="Of the sampling limit on each statistic.")
-    persistence: int = Field(3, ge=1, description="Failing nights within `within` before an alarm.")
-    within: int = Field(5, ge=1)
+    psi_margin: Number = Field(0.2, gt=0, description="PSI that matters, on top of its sampling error.")
+    missing_margin: Number = Field(0.2, gt=0, le=1, description="Change in the missing share that matters.")
+    unseen_margin: Number = Field(0.01, gt=0, le=1, description="Share of unseen categories that matters.")
+    confidence: Number = Field(0.99, gt=0.5, lt=1, description="Of the sampling limit on each statistic.")
+    persistence: Whole = Field(3, ge=1, description="Failing nights within `within` before an alarm.")
+    within: Whole = Field(5, ge=1, description="Nights that `persistence` looks back over.")
     cooldown: Duration = Field(timedelta(days=14), description="No second alarm on the same subject before this.")
+
+    @model_validator(mode="after")
+    def _can_alarm(self) -> Monitors:
+        if self.persistence > self.within:
+            raise wrong(f"at most within, {self.within}", str(self.persistence), key="persistence")
+        return self
 
 
 class Gate(Settings):
     """When a candidate may replace the champion."""
 
-    alpha: float = Field(0.10, gt=0, lt=0.5, description="Error of a whole attempt, shared over its looks.")
-    block_nights: int = Field(3, ge=1, le=31, description="Nights in a block, the unit of resampling.")
-    min_blocks: int = Field(6, ge=3, description="Fewer hold-out blocks than this is inconclusive.")
-    target_blocks: int = Field(7, ge=3, description="Hold-out blocks aimed at when there are many nights.")
-    looks: int = Field(3, ge=1, le=12, description="Times that one candidate is tested, alpha shared evenly.")
+    alpha: Number = Field(0.10, gt=0, lt=0.5, description="Error of a whole attempt, shared over its looks.")
+    block_nights: Whole = Field(3, ge=1, le=31, description="Nights in a block, the unit of resampling.")
+    min_blocks: Whole = Field(6, ge=3, description="Fewer hold-out blocks than this is inconclusive.")
+    target_blocks: Whole = Field(7, ge=3, description="Hold-out blocks aimed at when there are many nights.")
+    looks: Whole = Field(3, ge=1, le=12, description="Times that one candidate is tested, alpha shared evenly.")
     look_every: Duration = Field(timedelta(days=14), description="New matured nights between two looks.")
-    min_gain_over_dummy: float = Field(0.0, ge=0, description="First model: margin over a constant prediction.")
+    min_gain_over_dummy: Number = Field(0.0, ge=0, description="First model: margin over a constant prediction.")
+
+    @model_validator(mode="after")
+    def _can_decide(self) -> Gate:
+        if self.target_blocks < self.min_blocks:
+            raise wrong(f"at least min_blocks, {self.min_blocks}", str(self.target_blocks), key="target_blocks")
+        return self
 
 
 class Retrain(Settings):
     """When retraining is worth a try."""
 
-    policy: Literal["evidence", "never", "monthly"] = "evidence"
-    first_nights: int = Field(28, ge=3, description="Matured nights before the first model is trained.")
-    decay_margin: float = Field(0.02, gt=0, description="Drop of the primary metric below its reference that matters.")
-    decay_nights: int = Field(27, ge=3, description="Matured nights that decay is judged on.")
-    decay_alpha: float = Field(0.05, gt=0, lt=0.5, description="False decay calls per year.")
-    growth: float = Field(1.5, gt=1, description="More data: retrain when history has grown by this factor.")
+    policy: Literal["evidence", "never", "monthly"] = Field(
+        "evidence", description="`evidence`: when decay is proven or history has grown; `monthly`: by the calendar."
+    )
+    first_nights: Whole = Field(28, ge=3, description="Matured nights before the first model is trained.")
+    decay_margin: Number = Field(
+        0.02, gt=0, description="Drop of the primary metric below its reference that matters, in its unit."
+    )
+    decay_nights: Whole = Field(27, ge=3, description="Matured nights that decay is judged on.")
+    decay_alpha: Number = Field(0.05, gt=0, lt=0.5, description="False decay calls per year.")
+    growth: Number = Field(1.5, gt=1, description="More data: retrain when history has grown by this factor.")
     cooldown: Duration = Field(timedelta(days=28), description="Time between two attempts.")
-    max_per_year: int = Field(6, ge=0, description="Retrain budget.")
+    max_per_year: Whole = Field(6, ge=0, description="Retrain budget.")
 
 
 class Model(Settings):
     """A model file, `configs/models/<name>.yaml`."""
 
-    name: Name
-    dataset: Name
-    owner: str = "unowned"
-    namespace: Name = "default"
-    kind: Kind
-    label: Label
-    estimator: Estimator = Estimator()
-    features: tuple[ColumnName, ...] = Field(min_length=1)
-    segments: tuple[ColumnName, ...] = ()
-    protected: tuple[ColumnName, ...] = ()
-    metric: Metric = Metric()
-    kpi: Kpi = Kpi()
-    monitors: Monitors = Monitors()
-    gate: Gate = Gate()
-    retrain: Retrain = Retrain()
+    name: Name = Field(description="The file's name without its ending; may be left out of the file.")
+    dataset: Name = Field(description="Name of the dataset file that the model's rows come from.")
+    owner: str = Field("unowned", min_length=1, description="Person or team that answers for the model.")
+    namespace: Name = Field("default", description="Left out, it is the one of `configs/tidegate.yaml`.")
+    kind: Kind = Field(description="What is predicted: two classes, several, or a number.")
+    label: Label = Field(description="What came true, and when it becomes known.")
+    estimator: Estimator = Field(Estimator(), description="The user's code.")
+    features: Columns = Field(min_length=1, description="Columns of the dataset, known at the event, to predict from.")
+    segments: Columns = Field((), description="Columns by whose values performance is reported.")
+    protected: Columns = Field((), description="Columns whose groups must be treated alike.")
+    metric: Metric = Field(Metric(), description="What the model is judged by.")
+    kpi: Kpi = Field(Kpi(), description="Value per outcome.")
+    monitors: Monitors = Field(Monitors(), description="Limits of the nightly monitors.")
+    gate: Gate = Field(Gate(), description="When a candidate may replace the champion.")
+    retrain: Retrain = Field(Retrain(), description="When retraining is worth a try.")
     promotion: Literal["automatic", "approve"] = Field("approve", description="Whether a person has to agree.")
-    schedule: str = Field("0 6 * * *", description="Cron line of the nightly run, in the dataset's time zone.")
+    schedule: Cron = Field("0 6 * * *", description="Cron line of the nightly run, in the dataset's time zone.")
 
     @model_validator(mode="after")
     def _kind_fits(self) -> Model:
-        if self.kind != "regression" and not self.label.classes:
-            raise ValueError(f"label.classes: expected the list of classes of a {self.kind} model, found none")
-        if self.kind == "binary":
-            if len(self.label.classes or ()) != 2:
-                raise ValueError("label.classes: expected two classes for a binary model")
-            if self.label.positive not in (self.label.classes or ()):
-                raise ValueError(f"label.positive: expected one of {self.label.classes}, found {self.label.positive!r}")
+        classes = self.label.classes or ()
+        if self.kind == "binary" and len(classes) != 2:
+            raise wrong("the two classes of a binary model", show(classes or None), key="label.classes")
+        if self.kind == "multiclass" and len(classes) < 2:
+            raise wrong("the two or more classes of a multiclass model", show(classes or None), key="label.classes")
+        if self.kind == "regression" and (classes or self.label.positive is not None):
+            key = "classes" if classes else "positive"
+            raise wrong("none for a regression", show(getattr(self.label, key)), key=f"label.{key}", do="remove it")
+        # By type, too: 1 is not true.
+        typed = [(type(c), c) for c in classes]
+        if self.kind == "binary" and (type(self.label.positive), self.label.positive) not in typed:
+            raise wrong(f"one of {show(classes)}", show(self.label.positive), key="label.positive")
         if self.label.column in self.features:
-            raise ValueError(f"features: the label {self.label.column!r} cannot be a feature")
+            raise wrong("no label among them", show(self.label.column), key="features", do="remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_fit(self) -> Model:
+        known = METRICS[self.kind]
+        named = {"metric.primary": self.metric.primary, **{f"metric.must_hold.{m}": m for m in self.metric.must_hold}}
+        for key, metric in named.items():
+            if metric not in known:
+                given = key != "metric.primary" or "primary" in self.metric.model_fields_set
+                found = show(metric) if given else f"the default {show(metric)}"
+                do = did_you_mean(metric, known, "name a metric of the model's kind")
+                raise wrong(f"one of {', '.join(known)} ({self.kind})", found, key=key, do=do)
         return self

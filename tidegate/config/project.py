@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Mapping
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, reduce
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
-from tidegate.config.base import Settings
+from tidegate.config.base import Settings, did_you_mean, show
+from tidegate.config.check import check_part, parse
 from tidegate.config.dataset import Dataset
 from tidegate.config.home import MARKER, Home
 from tidegate.config.model import Model
 from tidegate.config.platform import Platform
+from tidegate.config.values import NAME, NAME_WORDS
 from tidegate.config.yamlfile import read_yaml
 from tidegate.errors import ConfigError
 from tidegate.windows import Calendar
 
+__all__ = ["Layer", "Project", "load_project", "merged", "origin_of", "parse"]
+
 S = TypeVar("S", bound=Settings)
-NAME = re.compile(r"^[a-z0-9_-]{1,64}$")
+PLATFORM = MARKER.as_posix()
+DEFAULTS = f"{PLATFORM} defaults"
+BUILT_IN = "built in"
+OVERRIDES = "overrides.yaml"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings from one place; `origin` names it in errors and in `tidegate config explain`."""
+
+    origin: str
+    data: Mapping[str, Any]
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `over` laid on top, key by key, at every level."""
+    """`base` with `over` laid on top, key by key, at every level.
+
+    Examples
+    --------
+    >>> merged({"gate": {"alpha": 0.1, "looks": 3}}, {"gate": {"alpha": 0.05}})
+    {'gate': {'alpha': 0.05, 'looks': 3}}
+    """
     out = dict(base)
     for key, value in over.items():
         known = out.get(key)
@@ -33,70 +50,116 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def parse(kind: type[S], data: Mapping[str, Any], source: str) -> S:
-    """Validate `data`; a `ConfigError` names the key, what was expected and what was found."""
-    try:
-        return kind.model_validate(data)
-    except ValidationError as fault:
-        first = fault.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "file"
-        if first["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(str(first["loc"][-1]), _keys(kind, first["loc"][:-1]), n=1)
-            raise ConfigError(f"{source}: {key}", "a known key", f"{first['loc'][-1]!r}",
-                              f"did you mean {near[0]!r}?" if near else "remove it") from None
-        raise ConfigError(f"{source}: {key}", first["msg"].removeprefix("Value error, "), repr(first["input"])[:120], "correct the value") from None
-
-
-def _keys(kind: type[Settings], path: tuple[Any, ...]) -> list[str]:
-    for part in path:
-        field = kind.model_fields.get(str(part))
-        inner = field.annotation if field else None
-        if not (isinstance(inner, type) and issubclass(inner, Settings)):
-            return []
-        kind = inner
-    return list(kind.model_fields)
+def origin_of(path: Sequence[Any], layers: Sequence[Layer]) -> str:
+    """Where the value at a key path comes from; the first of the layers wins."""
+    for layer in layers:
+        value: Any = layer.data
+        for part in path:
+            if not isinstance(value, Mapping):
+                break  # the layer set a key above, so all below it is the layer's
+            if part not in value:
+                value = Ellipsis
+                break
+            value = value[part]
+        if value is not Ellipsis:
+            return layer.origin
+    return BUILT_IN
 
 
 class Project:
-    """The configuration of one home."""
+    """The configuration of one home.
+
+    Raises
+    ------
+    ConfigError
+        Like all its methods, if a file is absent or anything in it is not as it should be.
+    """
 
     def __init__(self, home: Home) -> None:
         self.home = home
-        self.platform = parse(Platform, read_yaml(home.root / MARKER), str(MARKER))
-
-    def _file(self, folder: str, name: str) -> Path:
-        if not NAME.match(name):
-            raise ConfigError(f"{folder[:-1]} name", "lower-case letters, digits, '_' or '-', at most 64", repr(name))
-        path = self.home.root / "configs" / folder / f"{name}.yaml"
-        if not path.is_file():
-            known = sorted(p.stem for p in path.parent.glob("*.yaml"))
-            near = difflib.get_close_matches(name, known, n=1)
-            raise ConfigError(f"{folder[:-1]} {name!r}", f"one of {known}", "no such file",
-                              f"did you mean {near[0]!r}?" if near else f"create {path.relative_to(self.home.root)}")
-        return path
+        self.platform = parse(Platform, read_yaml(home.root / MARKER, PLATFORM), PLATFORM)
+        if "name" in self.platform.defaults:
+            raise ConfigError(f"{DEFAULTS}: name", "keys that models share", "a name", "remove it")
+        check_part(Model, self.platform.defaults, DEFAULTS)
 
     def dataset(self, name: str) -> Dataset:
-        path = self._file("datasets", name)
-        return parse(Dataset, {"name": name, "namespace": self.platform.namespace, **read_yaml(path)}, f"configs/datasets/{name}.yaml")
+        """The dataset of `configs/datasets/<name>.yaml`."""
+        return self._parsed(Dataset, name, f"configs/datasets/{name}.yaml", self.dataset_layers(name))
 
     def model(self, name: str) -> Model:
-        path = self._file("models", name)
-        data = merged({"namespace": self.platform.namespace, **self.platform.defaults}, {"name": name, **read_yaml(path)})
-        source = f"configs/models/{name}.yaml"
-        model = parse(Model, data, source)
+        """The model of `configs/models/<name>.yaml`, with inherited defaults, checked against its dataset."""
+        layers = self.model_layers(name)
+        model = self._parsed(Model, name, f"configs/models/{name}.yaml", layers)
+        self._find("datasets", model.dataset, f"{origin_of(('dataset',), layers)}: dataset")
         dataset = self.dataset(model.dataset)
         for what in ("features", "segments", "protected"):
+            thing = f"{origin_of((what,), layers)}: {what}"
             for column in getattr(model, what):
                 if column not in dataset.columns:
-                    near = difflib.get_close_matches(column, list(dataset.columns), n=1)
-                    raise ConfigError(f"{source}: {what}", f"a column of dataset {dataset.name}", repr(column), f"did you mean {near[0]!r}?" if near else "")
+                    do = did_you_mean(column, dataset.columns, "declare it there or remove it here")
+                    raise ConfigError(thing, f"a column of dataset {dataset.name}", show(column), do)
                 if what == "features" and dataset.columns[column].known == "later":
-                    raise ConfigError(f"{source}: features", "columns known at the event", f"{column!r}, known later", "remove it: it would leak the label")
+                    found, do = f"{show(column)}, known later", "remove it: it would leak the label"
+                    raise ConfigError(thing, "columns known at the event", found, do)
         return model
 
     def calendar(self, dataset: Dataset) -> Calendar:
+        """The calendar that cuts the dataset's time into windows."""
         c = dataset.calendar
         return Calendar(c.time_zone, frozenset(c.holidays), frozenset(c.expected_empty))
+
+    def dataset_layers(self, name: str) -> tuple[Layer, ...]:
+        """The places a dataset's settings come from, the strongest first."""
+        return self._file("datasets", name), self._namespace()
+
+    def model_layers(self, name: str) -> tuple[Layer, ...]:
+        """The places a model's settings come from, the strongest first."""
+        file, defaults = self._file("models", name), Layer(DEFAULTS, self.platform.defaults)
+        return *self._overrides(name), file, defaults, self._namespace()
+
+    def _overrides(self, name: str) -> tuple[Layer, ...]:
+        """What a replay's home says differently: `overrides.yaml` in its state folder."""
+        path = self.home.state / OVERRIDES
+        # In a replay only: a file below `var/` must not change what a real home's files say.
+        if self.home.state == self.home.shared or not path.is_file():
+            return ()
+        models = read_yaml(path, OVERRIDES).get("models")
+        data = models.get(name, {}) if isinstance(models, dict) else None
+        if not isinstance(data, dict):
+            raise ConfigError(OVERRIDES, "models: {name: {key: value}}", show(models), "run the replay again")
+        return (Layer(OVERRIDES, data),)
+
+    def _namespace(self) -> Layer:
+        given = "namespace" in self.platform.model_fields_set
+        return Layer(PLATFORM, {"namespace": self.platform.namespace} if given else {})
+
+    def _file(self, folder: str, name: str) -> Layer:
+        source = self._find(folder, name, f"{folder.removesuffix('s')} {show(name)}")
+        return Layer(source, {"name": name, **read_yaml(self.home.root / source, source)})
+
+    def _find(self, folder: str, name: str, thing: str) -> str:
+        # The check comes before the name is put into a path.
+        if not NAME.fullmatch(name):
+            raise ConfigError(thing, NAME_WORDS, show(name), "correct the name")
+        source = f"configs/{folder}/{name}.yaml"
+        if not (self.home.root / source).is_file():
+            known = sorted(p.stem for p in (self.home.root / source).parent.glob("*.yaml"))
+            what = f"one of {', '.join(known)}" if known else f"a file in configs/{folder}"
+            raise ConfigError(thing, what, f"no {source}", did_you_mean(name, known, f"create {source}"))
+        return source
+
+    def _parsed(self, kind: type[S], name: str, source: str, layers: Sequence[Layer]) -> S:
+        data: dict[str, Any] = reduce(lambda over, layer: merged(layer.data, over), layers, {})
+
+        def blame(path: tuple[Any, ...]) -> str:
+            origin = origin_of(path, layers)
+            return source if origin == BUILT_IN else origin
+
+        settings = parse(kind, data, source, blame=blame)
+        if data["name"] != name:
+            raise ConfigError(f"{source}: name", f"{name!r}, as the file is called", show(data["name"]),
+                              "rename the file or remove the key")  # fmt: skip
+        return settings
 
 
 @lru_cache(maxsize=32)

@@ -3,138 +3,189 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tidegate.config.dataset import Column, Dataset
+from tidegate.config.base import did_you_mean
+from tidegate.config.dataset import Dataset
+from tidegate.contract.conform import ARROW, conform, is_missing
 from tidegate.windows import Window
 
-ARROW: dict[str, pa.DataType] = {
-    "integer": pa.int64(), "number": pa.float64(), "category": pa.string(), "text": pa.string(),
-    "boolean": pa.bool_(), "timestamp": pa.timestamp("us", tz="UTC"),
-}
-_INTEGER = re.compile(r"[+-]?\d{1,18}")
+__all__ = ["ARROW", "Admission", "admit", "conform", "row_ids", "row_text"]
 
 
 @dataclass(frozen=True)
 class Admission:
     """The outcome for one batch.
 
-    ``rows`` has `row_id` and every declared column, sorted by `row_id`; ``reasons`` says
-    for each position of the source frame why its row was refused (empty: admitted);
-    ``breaks`` are reasons to refuse the batch as a whole.
+    Attributes
+    ----------
+    rows : pyarrow.Table
+        `row_id`, `position` in the source frame and every declared column, in the contract's
+        types, sorted by `row_id`.
+    reasons : dict of int to list of str
+        Why a row was refused, by its position in the source frame; admitted rows are not in it.
+    breaks : tuple of str
+        Reasons to refuse the batch as a whole.
+    ids : dict of int to str
+        The `row_id` of each refused row whose key can be read, by position.
     """
 
     rows: pa.Table
     reasons: dict[int, list[str]]
     breaks: tuple[str, ...]
+    ids: dict[int, str] = field(default_factory=dict)
 
 
 def admit(frame: pd.DataFrame, dataset: Dataset, window: Window) -> Admission:
     """Check columns, types, key and event time of a batch; never coerces silently.
 
     Text is parsed where the contract asks for numbers or times (a CSV file has nothing
-    else), and only if the whole text is one. A missing required column, or an unknown
-    type, breaks the batch. Copies of one row are refused but for the first; rows that
-    share a key and differ are all refused.
+    else), and only if the whole text is one. A missing required column, or a declared one
+    that is there twice, breaks the batch; columns that are not declared are left out. Of
+    copies of one row one is admitted; rows that share a key and differ are all refused. A
+    row outside the window is refused. No rows and no columns is an empty batch.
+
+    The admitted rows do not depend on the order in which rows arrive.
+
+    Examples
+    --------
+    >>> from tidegate.windows import Calendar
+    >>> dataset = Dataset.model_validate({
+    ...     "name": "d", "source": {"files": "{date}.csv"}, "event_time": "at", "key": ["id"],
+    ...     "columns": {"id": {"type": "integer"}, "at": {"type": "timestamp"}}})
+    >>> frame = pd.DataFrame({"id": ["1", "x"], "at": ["2013-01-01T10:00:00Z"] * 2})
+    >>> admission = admit(frame, dataset, Calendar().window("2013-01-01"))
+    >>> admission.rows["id"].to_pylist(), admission.reasons
+    ([1], {1: ["id: expected integer, found 'x'"]})
     """
-    breaks = [f"column {name!r}: expected to be present, found missing"
-              for name, column in dataset.columns.items() if column.required and name not in frame.columns]
-    if breaks:
-        return Admission(pa.table({}), {}, tuple(breaks))
+    breaks = _breaks(frame, dataset)
+    if breaks or (frame.empty and not len(frame.columns)):
+        return Admission(_schema(dataset).empty_table(), {}, breaks)
     frame = frame.reset_index(drop=True)
     bad: dict[int, list[str]] = {}
     arrays: dict[str, pd.Series] = {}
     for name, column in dataset.columns.items():
-        if name not in frame.columns:
-            arrays[name] = pd.Series([None] * len(frame), dtype="object")
-            continue
-        values, wrong = conform(frame[name], column)
-        arrays[name] = values
+        source = frame[name] if name in frame.columns else pd.Series([None] * len(frame), dtype="object")
+        arrays[name], wrong = conform(source, column)
+        expected = "timestamp with a time zone" if column.type == "timestamp" else column.type
         for i in np.flatnonzero(wrong):
-            bad.setdefault(int(i), []).append(f"{name}: expected {column.type}, found {str(frame[name].iloc[i])[:40]!r}")
+            bad.setdefault(int(i), []).append(f"{name}: expected {expected}, found {str(source.iloc[i])[:40]!r}")
+    keyed = np.ones(len(frame), dtype=bool)
+    for name in dataset.key:
+        keyed &= arrays[name].notna().to_numpy()
     _time_and_key(arrays, dataset, window, bad)
-    keep = np.array([i for i in range(len(frame)) if i not in bad], dtype=np.int64)
     ids = row_ids([arrays[k] for k in dataset.key])
-    _duplicates(ids, arrays, keep, bad)
-    keep = np.array([i for i in keep if i not in bad], dtype=np.int64)
-    keep = keep[np.argsort(ids[keep], kind="stable")] if len(keep) else keep
-    columns = {"row_id": pa.array(ids[keep], pa.string()), "position": pa.array(keep, pa.int64())}
+    _duplicates(frame, ids, arrays, bad)
+    keep = np.array([i for i in range(len(frame)) if i not in bad], dtype=np.int64)
+    keep = keep[np.argsort(ids[keep], kind="stable")]
+    columns = [pa.array(ids[keep], pa.string()), pa.array(keep, pa.int64())]
+    columns += [
+        pa.array(arrays[name].iloc[keep], ARROW[column.type], from_pandas=True)
+        for name, column in dataset.columns.items()
+    ]
+    rows = pa.Table.from_arrays(columns, schema=_schema(dataset))
+    return Admission(rows, bad, (), {i: str(ids[i]) for i in bad if keyed[i]})
+
+
+def _schema(dataset: Dataset) -> pa.Schema:
+    declared = [(name, ARROW[column.type]) for name, column in dataset.columns.items()]
+    return pa.schema([("row_id", pa.string()), ("position", pa.int64()), *declared])
+
+
+def _breaks(frame: pd.DataFrame, dataset: Dataset) -> tuple[str, ...]:
+    if frame.empty and not len(frame.columns):
+        return ()
+    found = list(frame.columns)
+    spare = [str(name) for name in found if name not in dataset.columns]
+    out = []
     for name, column in dataset.columns.items():
-        columns[name] = pa.array(arrays[name].iloc[keep], ARROW[column.type], from_pandas=True)
-    return Admission(pa.table(columns), bad, ())
-
-
-def conform(values: pd.Series, column: Column) -> tuple[pd.Series, np.ndarray]:
-    """The values in the contract's type, and a mask of those that do not fit it."""
-    missing = values.isna().to_numpy() | (values.astype("object") == "").to_numpy()
-    if column.type in ("integer", "number"):
-        return _numeric(values, missing, column.type == "integer")
-    if column.type == "boolean":
-        known = {True: True, False: False, "True": True, "False": False, "true": True, "false": False}
-        out = values.astype("object").where(~missing, None).map(lambda v: known.get(v) if isinstance(v, (bool, np.bool_, str)) else None)
-        return out, (out.isna().to_numpy() & ~missing)
-    if column.type == "timestamp":
-        if values.dtype.kind in "iufb":
-            return pd.Series(pd.NaT, index=values.index, dtype="datetime64[ns, UTC]"), ~missing
-        naive = values.dtype.kind == "M" and getattr(values.dtype, "tz", None) is None
-        out = pd.to_datetime(values.where(~missing, None), utc=True, errors="coerce", format="ISO8601" if values.dtype == object else None)
-        return out, (out.isna().to_numpy() & ~missing) | (naive & ~missing)
-    text = values.astype("object")
-    wrong = np.array([not isinstance(v, str) for v in text], dtype=bool) & ~missing
-    return text.where(~(missing | wrong), None), wrong
-
-
-def _numeric(values: pd.Series, missing: np.ndarray, integer: bool) -> tuple[pd.Series, np.ndarray]:
-    if values.dtype.kind == "b":
-        return pd.Series(np.nan, index=values.index), ~missing
-    if values.dtype.kind in "iu":
-        return values.astype("int64" if integer else "float64"), np.zeros(len(values), dtype=bool)
-    if values.dtype.kind == "f":
-        out = values.astype("float64")
-    else:
-        objects = values.astype("object")
-        out = pd.to_numeric(objects.where(~missing, None), errors="coerce").astype("float64")
-        flags = np.array([isinstance(v, (bool, np.bool_)) for v in objects], dtype=bool)
-        out = out.where(~flags)
-        if integer:
-            whole = np.array([not isinstance(v, str) or bool(_INTEGER.fullmatch(v.strip())) for v in objects], dtype=bool)
-            out = out.where(whole)
-    wrong = out.isna().to_numpy() & ~missing
-    if not integer:
-        return out, wrong
-    wrong |= ~missing & ~wrong & (out.to_numpy() % 1 != 0)
-    return out.where(~wrong).astype("Int64"), wrong
+        times = found.count(name)
+        if times > 1:
+            out.append(f"column {name!r}: expected once, found {times} times")
+        elif not times and column.required:
+            hint = did_you_mean(name, spare, "")
+            out.append(f"column {name!r}: expected to be present, found missing" + (f"; {hint}" if hint else ""))
+    return tuple(out)
 
 
 def _time_and_key(arrays: dict[str, pd.Series], dataset: Dataset, window: Window, bad: dict[int, list[str]]) -> None:
-    when = pd.to_datetime(arrays[dataset.event_time], utc=True)
-    outside = ((when < window.start) | (when >= window.end)).to_numpy() & when.notna().to_numpy()
+    when = arrays[dataset.event_time]
+    outside = (when.notna() & ((when < window.start) | (when >= window.end))).to_numpy()
     for i in np.flatnonzero(outside):
-        bad.setdefault(int(i), []).append(f"{dataset.event_time}: expected in window {window.id}, found {when.iloc[i].isoformat()}")
+        reason = f"{dataset.event_time}: expected in window {window.id}, found {when.iloc[i].isoformat()}"
+        bad.setdefault(int(i), []).append(reason)
     for name in dict.fromkeys((dataset.event_time, *dataset.key)):
         for i in np.flatnonzero(arrays[name].isna().to_numpy()):
-            bad.setdefault(int(i), []).append(f"{name}: expected a value, found none")
+            # A value of the wrong type has its own reason already.
+            if not any(reason.startswith(f"{name}: ") for reason in bad.get(int(i), ())):
+                bad.setdefault(int(i), []).append(f"{name}: expected a value, found none")
 
 
-def _duplicates(ids: np.ndarray, arrays: dict[str, pd.Series], keep: np.ndarray, bad: dict[int, list[str]]) -> None:
-    if len(set(ids[keep])) == len(keep):
-        return
-    content = row_ids([s.iloc[keep] for s in arrays.values()])
-    by_id: dict[str, list[int]] = {}
-    for at, i in enumerate(keep):
-        by_id.setdefault(ids[i], []).append(at)
-    for group in by_id.values():
-        same = len({content[at] for at in group}) == 1
-        for at in group[1:] if same else (group if len(group) > 1 else []):
-            bad.setdefault(int(keep[at]), []).append("duplicate row" if same else "another row has the same key and other values")
+def _duplicates(frame: pd.DataFrame, ids: np.ndarray, arrays: dict[str, pd.Series], bad: dict[int, list[str]]) -> None:
+    groups: dict[str, list[int]] = {}
+    for i, row_id in enumerate(ids):
+        if i not in bad:
+            groups.setdefault(row_id, []).append(i)
+    for group in groups.values():
+        if len(group) == 1:
+            continue
+        same = len(set(row_ids([values.iloc[group] for values in arrays.values()]))) == 1
+        # Which copy stays must not hang on the order of arrival: they may differ in undeclared columns.
+        stays = min(group, key=lambda i: row_text(frame, i)) if same else None
+        for i in group:
+            if i != stays:
+                bad[i] = ["duplicate row" if same else "another row has the same key and other values"]
 
 
-def row_ids(columns: list[pd.Series]) -> np.ndarray:
-    """Hex digests (32 characters) of rows of key columns."""
-    texts = [[v.isoformat() if isinstance(v, pd.Timestamp) else str(v) for v in c.astype("object")] for c in columns]
-    return np.array([hashlib.sha256("\x1f".join(row).encode()).hexdigest()[:32] for row in zip(*texts, strict=True)], dtype=object)
+def row_ids(columns: Sequence[pd.Series]) -> np.ndarray:
+    """Hex digests (32 characters) of rows of key columns.
+
+    A missing value differs from any text, and the border between two columns counts.
+
+    Parameters
+    ----------
+    columns : sequence of pandas.Series, each of shape (n,)
+        In the contract's types, as `conform` gives them.
+
+    Returns
+    -------
+    numpy.ndarray of str, shape (n,)
+
+    Examples
+    --------
+    >>> a, b = row_ids([pd.Series(["ab", "a"]), pd.Series(["c", "bc"])])
+    >>> a != b, len(a)
+    (True, 32)
+    """
+    texts = [[_part(value) for value in column.astype("object")] for column in columns]
+    digests = [hashlib.sha256("".join(row).encode()).hexdigest()[:32] for row in zip(*texts, strict=True)]
+    return np.array(digests, dtype=object)
+
+
+def _part(value: Any) -> str:
+    if is_missing(value):
+        return "~"
+    text = value.isoformat() if isinstance(value, pd.Timestamp) else str(value)
+    return f"{len(text)}:{text}"
+
+
+def row_text(frame: pd.DataFrame, position: int) -> str:
+    """A row of the source as JSON text, as it came: for people, and for the quarantine."""
+    row = {str(name): _plain(value) for name, value in zip(frame.columns, frame.iloc[position], strict=True)}
+    return json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, str) or value is None or isinstance(value, (bool, int)):
+        return value
+    if is_missing(value):
+        return None
+    return value if isinstance(value, float) and np.isfinite(value) else str(value)

@@ -9,7 +9,9 @@ from tidegate.config.dataset import Quality
 from tidegate.verdicts import Verdict
 
 
-def judge_volume(rows: int, before: Sequence[int], quality: Quality, *, holiday: bool = False, expected_empty: bool = False) -> Verdict:
+def judge_volume(
+    rows: int, before: Sequence[int], quality: Quality, *, holiday: bool = False, expected_empty: bool = False
+) -> Verdict:
     """Rows of a batch against the median of the same weekdays before.
 
     Parameters
@@ -18,6 +20,18 @@ def judge_volume(rows: int, before: Sequence[int], quality: Quality, *, holiday:
         Rows that arrived.
     before : sequence of int
         Rows of earlier accepted batches on the same weekday, newest last.
+    quality : Quality
+        The least rows, the band as multiples of the median, and how much history it takes.
+    holiday : bool
+        The band is not applied; no rows at all are still NO_DATA.
+    expected_empty : bool
+        No rows are as they should be.
+
+    Returns
+    -------
+    Verdict
+        Inconclusive while history is short. Numbers: `rows`, and with enough history
+        `median`, `low`, `high` (rows, both inside the band).
 
     Examples
     --------
@@ -29,10 +43,12 @@ def judge_volume(rows: int, before: Sequence[int], quality: Quality, *, holiday:
     if expected_empty and rows == 0:
         return Verdict("pass", ("no rows, as the calendar expects",), {"rows": 0})
     if rows < quality.min_rows:
-        return Verdict("fail", (f"NO_DATA: expected at least {quality.min_rows} rows, found {rows}",), {"rows": rows})
-    past = list(before)[-quality.row_count_history:]
+        reason = f"NO_DATA: expected at least {quality.min_rows} rows, found {rows}"
+        return Verdict("fail", (reason,), {"rows": rows})
+    past = list(before)[-quality.row_count_history :]
     if len(past) < quality.row_count_min_history:
-        return Verdict("inconclusive", (f"row count: {len(past)} earlier same weekdays, {quality.row_count_min_history} needed",), {"rows": rows})
+        reason = f"row count: {len(past)} earlier same weekdays, {quality.row_count_min_history} needed"
+        return Verdict("inconclusive", (reason,), {"rows": rows})
     median = statistics.median(past)
     low, high = (factor * median for factor in quality.row_count_band)
     numbers = {"rows": rows, "median": median, "low": low, "high": high}
@@ -40,4 +56,5 @@ def judge_volume(rows: int, before: Sequence[int], quality: Quality, *, holiday:
         return Verdict("pass", ("holiday: row count not judged",), numbers)
     if low <= rows <= high:
         return Verdict("pass", (), numbers)
-    return Verdict("fail", (f"row count: expected {low:.0f} to {high:.0f} (same weekday's median {median:.0f}), found {rows}",), numbers)
+    reason = f"row count: expected {low:.0f} to {high:.0f} (same weekday's median {median:.0f}), found {rows}"
+    return Verdict("fail", (reason,), numbers)

@@ -18,7 +18,16 @@ def link(previous: str, entry: Mapping[str, Any]) -> str:
 def broken_at(entries: Iterable[Mapping[str, Any]]) -> int | None:
     """The sequence number of the first entry that does not fit its chain, or None.
 
-    Each entry has `seq`, `previous`, `digest`; the rest is what was signed.
+    Each entry has `seq`, `previous`, `digest`; the rest is what was signed. An entry that
+    was changed, added, removed or moved breaks the chain there or right after. Entries
+    cut off at the end cannot be seen: compare the last digest with one kept elsewhere.
+    None for no entries.
+
+    Examples
+    --------
+    >>> first = {"seq": 1, "previous": GENESIS, "digest": link(GENESIS, {"body": 1}), "body": 1}
+    >>> broken_at([first]), broken_at([{**first, "body": 2}])
+    (None, 1)
     """
     previous = GENESIS
     for entry in entries:
@@ -27,3 +36,6 @@ def broken_at(entries: Iterable[Mapping[str, Any]]) -> int | None:
             return int(entry["seq"])
         previous = entry["digest"]
     return None
+
+
+__all__ = ["GENESIS", "broken_at", "link"]

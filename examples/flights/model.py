@@ -1,0 +1,16 @@
+"""The model: gradient-boosted trees on timetable and weather."""
+
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+
+def build(params):
+    """An unfitted, seeded estimator."""
+    return HistGradientBoostingClassifier(categorical_features="from_dtype", early_stopping=False, **params)
+
+
+def features(frame):
+    """Timetable as minutes since midnight; row by row."""
+    out = frame.drop(columns=["sched_dep_time", "sched_arr_time"])
+    out["departs"] = frame["sched_dep_time"] // 100 * 60 + frame["sched_dep_time"] % 100
+    out["arrives"] = frame["sched_arr_time"] // 100 * 60 + frame["sched_arr_time"] % 100
+    return out

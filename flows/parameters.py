@@ -1,0 +1,64 @@
+"""What the flows are asked: typed, with descriptions that Prefect's forms show."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tidegate.clock import now
+from tidegate.config.home import Home, find_home
+from tidegate.config.project import load_project
+from tidegate.windows import Window
+
+NAME = r"^[a-z0-9_-]{1,64}$"
+
+
+class Parameters(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: str | None = Field(None, description="Home folder; by default TIDEGATE_HOME, or the nearest one upward.")
+
+    def resolved(self) -> Home:
+        return Home.at(find_home(self.home))
+
+
+class DatasetNight(Parameters):
+    """One window of a dataset."""
+
+    dataset: str = Field(pattern=NAME, description="Name of a file in configs/datasets.")
+    window: date | None = Field(None, description="Date of the window; by default the last one that is over.")
+    again: bool = Field(False, description="Judge and land the window again even if it passed before.")
+
+
+class ModelNight(Parameters):
+    """One window of a model."""
+
+    model: str = Field(pattern=NAME, description="Name of a file in configs/models.")
+    window: date | None = Field(None, description="Date of the window; by default the last one that is over.")
+
+
+class RetrainRequest(ModelNight):
+    """A retrain that somebody, or a threshold, asks for."""
+
+    reason: str = Field("requested", max_length=200, description="Why; written to the ledger.")
+
+
+class ReplayRequest(Parameters):
+    """History, night by night, under one policy or all three."""
+
+    model: str = Field(pattern=NAME, description="Name of a file in configs/models.")
+    start: date = Field(description="First night.")
+    end: date = Field(description="Last night.")
+    history: date | None = Field(None, description="First night of the first champion's training; by default 59 nights before the start.")
+    policy: Literal["tidegate", "never", "monthly", "all"] = Field("tidegate", description="When to retrain; `all` runs the three side by side.")
+    faults: str | None = Field(None, description="YAML file of faults to inject, relative to the home.")
+    replay_id: str = Field("replay", pattern=NAME, description="Name of the replay's folder under var/replay.")
+
+
+def window_of(home: Home, dataset: str, day: date | None) -> Window:
+    """The asked window, or the last one that is over."""
+    project = load_project(home)
+    calendar = project.calendar(project.dataset(dataset))
+    return calendar.window(day) if day else calendar.shift(calendar.of(now()), -1)

@@ -1,0 +1,84 @@
+"""The `replay` flow: history night by night through the real steps, under a policy."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from prefect import flow, get_client
+
+from flows.bodies import night, retrain
+from flows.parameters import ReplayRequest
+from tasks.night import collect_labels, ingest_batch
+from tidegate.clock import evening_of
+from tidegate.config.home import Home
+from tidegate.errors import TidegateError, UsageError
+from tidegate.steps.replaying import POLICIES, Progress, prepare_home
+from tidegate.steps.stores import open_stores
+
+
+@flow(name="replay")
+def replay(request: ReplayRequest) -> None:
+    """Replay every night from `start` to `end`; results are in var/replay/<id>/<policy>."""
+    if request.policy == "all":
+        _side_by_side(request)
+    else:
+        _one(request)
+
+
+def _one(request: ReplayRequest) -> None:
+    home = prepare_home(request.resolved(), request.model, request.replay_id, request.policy, request.faults, request.start, request.end)
+    stores = open_stores(home)
+    model = stores.project.model(request.model)
+    calendar = stores.project.calendar(stores.project.dataset(model.dataset))
+    progress = Progress(home, request.model)
+    start = calendar.window(request.start)
+    history = request.history or calendar.shift(start, -59).date
+    for window in calendar.range(history, calendar.shift(start, -1).date):
+        evening = evening_of(window)
+        ingest_batch(home, model.dataset, window.id, evening)
+        collect_labels(home, request.model, window.id, evening)
+        progress.history(window)
+    last = calendar.shift(start, -1)
+    _first_champion(home, request.model, last.id)
+    for window in calendar.range(request.start, request.end):
+        progress.night(window, night(home, request.model, window.id, evening_of(window)))
+    progress.done()
+
+
+def _first_champion(home: Home, model: str, window: str) -> None:
+    stores = open_stores(home)
+    if stores.champion(model) is not None:
+        return
+    calendar = stores.project.calendar(stores.project.dataset(stores.project.model(model).dataset))
+    _, verdict, promoted = retrain(home, model, window, evening_of(calendar.window(window)), "first_model")
+    if not promoted:
+        raise UsageError(f"first model of {model}", "to pass the gate", "; ".join(verdict.reasons) if verdict else "nothing", "use a longer history or a better estimator")
+
+
+def _side_by_side(request: ReplayRequest) -> None:
+    """One process a policy, all on this run's Prefect server; each works through its own home."""
+    with get_client(sync_client=True) as client:
+        env = {**os.environ, "PREFECT_API_URL": str(client.api_url)}
+    children = {}
+    for policy in POLICIES:
+        body = request.model_copy(update={"policy": policy}).model_dump_json()
+        children[policy] = subprocess.Popen([sys.executable, "-m", "flows.replay", body], env=env, stderr=subprocess.PIPE, text=True)  # noqa: S603
+    try:
+        failed = {p: c.communicate()[1] for p, c in children.items() if c.wait() or c.returncode}
+    finally:
+        for child in children.values():
+            if child.poll() is None:
+                child.terminate()
+                child.wait()
+    if failed:
+        policy, text = next(iter(failed.items()))
+        raise TidegateError(f"replay under policy {policy}: {text.strip().splitlines()[-1] if text.strip() else 'ended early'}")
+
+
+if __name__ == "__main__":
+    try:
+        replay(ReplayRequest.model_validate_json(sys.argv[1]))
+    except TidegateError as fault:
+        raise SystemExit(str(fault)) from None

@@ -1,0 +1,22 @@
+"""The `retrain` flow: train, gate, register, and promote where the model says so."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from flows.artifacts import publish_gate
+from flows.bodies import retrain as body
+from flows.parameters import RetrainRequest, window_of
+from tidegate.clock import now
+from tidegate.config.project import load_project
+from tidegate.verdicts import Verdict
+
+
+@flow(name="retrain")
+def retrain(request: RetrainRequest) -> Verdict | None:
+    """Train a candidate on what was known on the evening of the window and put it through the gate."""
+    home = request.resolved()
+    window = window_of(home, load_project(home).model(request.model).dataset, request.window)
+    version, verdict, promoted = body(home, request.model, window.id, now(), request.reason)
+    publish_gate(request.model, window.id, version, verdict, promoted)
+    return verdict

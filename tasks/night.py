@@ -1,0 +1,67 @@
+"""Tasks of a night: each wraps one step for Prefect and passes names and small values."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tidegate.config.home import Home
+from tidegate.config.model import Model
+from tidegate.steps import decide as deciding
+from tidegate.steps import ingest as ingesting
+from tidegate.steps import labels, measure, score, watch
+from tidegate.steps.stores import Stores, open_stores
+from tidegate.verdicts import Alarm, Decision, Verdict
+from tidegate.windows import Window
+
+
+def at(home: Home, model_name: str, window: str) -> tuple[Stores, Model, Window]:
+    """A model and one of its windows."""
+    stores = open_stores(home)
+    model = stores.project.model(model_name)
+    return stores, model, stores.project.calendar(stores.project.dataset(model.dataset)).window(window)
+
+
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=lambda t, run, state: _passing(state))
+def ingest_batch(home: Home, dataset_name: str, window: str, now: datetime, again: bool = False) -> Verdict:
+    """Read, judge, land and profile one window of a dataset."""
+    stores = open_stores(home)
+    dataset = stores.project.dataset(dataset_name)
+    return ingesting.ingest(stores, dataset, stores.project.calendar(dataset).window(window), now, again=again)
+
+
+@task(cache_policy=NO_CACHE)
+def score_batch(home: Home, model_name: str, window: str, now: datetime) -> int | None:
+    """Score one window with the champion."""
+    return score.score(*at(home, model_name, window), now)
+
+
+@task(cache_policy=NO_CACHE)
+def collect_labels(home: Home, model_name: str, window: str, now: datetime) -> int:
+    """Store the labels that arrived, and measure the window that they make mature."""
+    stores, model, night = at(home, model_name, window)
+    arrived = labels.collect_labels(stores, model, night, now)
+    measure.measure(stores, model, night, now)
+    return arrived
+
+
+@task(cache_policy=NO_CACHE)
+def watch_window(home: Home, model_name: str, window: str, now: datetime) -> list[Alarm]:
+    """Compare a window with the champion's reference; raise what persists."""
+    return watch.watch(*at(home, model_name, window), now)
+
+
+@task(cache_policy=NO_CACHE)
+def decide_window(home: Home, model_name: str, window: str, now: datetime) -> Decision:
+    """Choose what to do."""
+    return deciding.decide_window(*at(home, model_name, window), now)
+
+
+def _passing(state: object) -> bool:
+    """Only faults of the outside world are worth another try."""
+    from tidegate.errors import StaleToken, StoreError
+
+    fault = getattr(state, "data", None)
+    return isinstance(fault, StoreError) and not isinstance(fault, StaleToken)

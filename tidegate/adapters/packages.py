@@ -1,0 +1,134 @@
+"""Model packages: one folder with the estimator, the user's code and the reference.
+
+    package/
+      MLmodel, model.skops, …     MLflow's scikit-learn flavour, skops, never pickle
+      tidegate/spec.json          what it is and what it was made from
+      tidegate/user/*.py          the user's code, as it was at training
+      tidegate/reference/         profile and held-out outcomes, Parquet
+
+A package is named by the digest over all its files, which is checked before anything in
+it is loaded; the types that skops may build come from our own list, not from the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tidegate.errors import IntegrityError, RegistryError
+from tidegate.lineage.digest import folder_digest
+from tidegate.lineage.usercode import PACKAGE, load_copied
+from tidegate.training.scoring import design, score
+
+# Exact types that scikit-learn's own estimators are made of and skops asks about.
+TRUSTED = (
+    "functools.partial",
+    "sklearn._loss.link.Interval",
+    "sklearn._loss.link.LogitLink",
+    "sklearn._loss.link.MultinomialLogit",
+    "sklearn._loss.link.IdentityLink",
+    "sklearn._loss.loss.HalfBinomialLoss",
+    "sklearn._loss.loss.HalfMultinomialLoss",
+    "sklearn._loss.loss.HalfSquaredError",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
+    "sklearn.utils.validation.check_array",
+)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A package ready to score."""
+
+    folder: Path
+    digest: str
+    spec: dict[str, Any]
+    estimator: Any
+    features: Callable[[pd.DataFrame], pd.DataFrame] | None
+
+    def scores(self, batch: pa.Table) -> np.ndarray:
+        """Scores of a batch (Arrow in): (n,) for binary and regression, (n, classes) else.
+
+        Binary scores are probabilities of the positive class, in [0, 1].
+        """
+        return score(self.estimator, design(batch, self.spec, self.features), self.spec)
+
+    def reference(self, name: str) -> pa.Table:
+        """`profile` or `outcomes` of the training."""
+        return pq.read_table(self.folder / "tidegate" / "reference" / f"{name}.parquet")
+
+
+def save(folder: Path, estimator: Any, example: pd.DataFrame, scores: np.ndarray) -> None:
+    """Write MLflow's files of the estimator into a new package folder.
+
+    Raises
+    ------
+    RegistryError
+        If the estimator holds types that are not on our list.
+    """
+    import mlflow.sklearn
+    import skops.io
+    from mlflow.models import infer_signature
+
+    blob = skops.io.dumps(estimator)
+    unknown = [t for t in skops.io.get_untrusted_types(data=blob) if not _ours(t)]
+    if unknown:
+        raise RegistryError("estimator", "types on Tidegate's trusted list", ", ".join(unknown), "use scikit-learn estimators, or classes of your own model module")
+    plain = example.head(50).copy()
+    for name in plain.columns:
+        if isinstance(plain[name].dtype, pd.CategoricalDtype):
+            plain[name] = plain[name].astype(object)
+    mlflow.sklearn.save_model(
+        estimator, str(folder), serialization_format="skops", skops_trusted_types=skops.io.get_untrusted_types(data=blob),
+        signature=infer_signature(plain, scores[:50]), pip_requirements=requirements(),
+    )
+
+
+def requirements() -> list[str]:
+    """The exact libraries that the estimator needs."""
+    import importlib.metadata as meta
+
+    return [f"{name}=={meta.version(name)}" for name in ("scikit-learn", "numpy", "pandas", "scipy", "skops")]
+
+
+def _ours(name: str) -> bool:
+    return name in TRUSTED or name.startswith(f"{PACKAGE}.")
+
+
+@lru_cache(maxsize=8)
+def load(folder: Path, digest: str) -> Loaded:
+    """Check a package's digest, then load it.
+
+    Raises
+    ------
+    IntegrityError
+        If a byte of the package differs from what was recorded.
+    RegistryError
+        If it holds a type that is not on our list.
+    """
+    import skops.io
+
+    found = folder_digest(folder)
+    if found != digest:
+        raise IntegrityError(f"model package {folder.name}", f"digest {digest[:12]}", found[:12], "fetch it again from the registry: its files were changed")
+    spec = json.loads((folder / "tidegate" / "spec.json").read_text())
+    user = spec["user"]
+    features = load_copied(user["features"], folder / "tidegate" / "user", spec["model"], user["digest"]) if user.get("features") else None
+    if user.get("build"):
+        load_copied(user["build"], folder / "tidegate" / "user", spec["model"], user["digest"])
+    file = folder / "model.skops"
+    unknown = [t for t in skops.io.get_untrusted_types(file=file) if not _ours(t)]
+    if unknown:
+        raise RegistryError(f"model package {folder.name}", "types on Tidegate's trusted list", ", ".join(unknown), "do not serve this model")
+    return Loaded(folder, digest, spec, skops.io.load(file, trusted=skops.io.get_untrusted_types(file=file)), features)

@@ -1,0 +1,92 @@
+"""MLflow: runs, evidence, registered versions; on SQLite and a local folder, no server.
+
+Control's plan is the truth. Aliases here are a mirror for people, written last, never read.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from tidegate.errors import RegistryError
+
+
+class Registry:
+    """The registry of one state folder."""
+
+    def __init__(self, folder: Path) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("DO_NOT_TRACK", "true")
+        import mlflow
+
+        for noisy in ("mlflow", "alembic"):
+            logging.getLogger(noisy).setLevel(logging.ERROR)
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.uri = f"sqlite:///{folder / 'mlflow.db'}"
+        mlflow.set_tracking_uri(self.uri)
+        self.client = mlflow.MlflowClient(self.uri, self.uri)
+
+    def _experiment(self, model: str) -> str:
+        found = self.client.get_experiment_by_name(model)
+        if found:
+            return str(found.experiment_id)
+        return str(self.client.create_experiment(model, artifact_location=(self.folder / "mlartifacts").as_uri()))
+
+    def register(self, model: str, package: Path, *, params: dict[str, Any], metrics: dict[str, float], tags: dict[str, str],
+                 evidence: dict[str, Any]) -> tuple[int, str]:
+        """Log a package and its evidence as one finished run; returns (version, run id).
+
+        Raises
+        ------
+        RegistryError
+            If MLflow refuses or cannot be written.
+        """
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        try:
+            run = self.client.create_run(self._experiment(model), tags=tags)
+            run_id = run.info.run_id
+            for key, value in params.items():
+                self.client.log_param(run_id, key, str(value)[:500])
+            logged = self.client.create_logged_model(self._experiment(model), name="model", source_run_id=run_id, tags=tags, model_type="sklearn")
+            for key, value in metrics.items():
+                if value == value:
+                    self.client.log_metric(run_id, key, value, model_id=logged.model_id)
+            self.client.log_model_artifacts(logged.model_id, str(package))
+            self.client.finalize_logged_model(logged.model_id, mlflow.entities.LoggedModelStatus.READY)
+            for name, body in evidence.items():
+                self.client.log_dict(run_id, body, name) if isinstance(body, dict) else self.client.log_text(run_id, body, name)
+            if not self.client.search_registered_models(f"name = '{model}'"):
+                self.client.create_registered_model(model)
+            version = self.client.create_model_version(model, logged.artifact_location, run_id, tags=tags, model_id=logged.model_id)
+            self.client.set_terminated(run_id, "FINISHED")
+        except (MlflowException, OSError) as fault:
+            raise RegistryError(f"registry {self.uri}", "a version to be written", str(fault).splitlines()[0], "check the folder's permissions and free space") from None
+        return int(version.version), run_id
+
+    def fetch(self, model: str, version: int, target: Path) -> Path:
+        """Copy a version's package into `target`."""
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        try:
+            found = self.client.get_model_version(model, str(version))
+            return Path(mlflow.artifacts.download_artifacts(f"models:/{found.model_id}", dst_path=str(target)))
+        except (MlflowException, OSError) as fault:
+            raise RegistryError(f"version {version} of {model}", "to be in the registry", str(fault).splitlines()[0], "restore the registry, or roll back") from None
+
+    def log_evidence(self, run_id: str, name: str, body: dict[str, Any] | str) -> None:
+        if isinstance(body, dict):
+            self.client.log_dict(run_id, body, name)
+        else:
+            self.client.log_text(run_id, body, name)
+
+    def mirror(self, model: str, alias: str, version: int, tags: dict[str, str]) -> None:
+        """Point an alias at a version and tag it."""
+        self.client.set_registered_model_alias(model, alias, str(version))
+        for key, value in tags.items():
+            self.client.set_model_version_tag(model, str(version), key, value)

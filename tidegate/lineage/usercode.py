@@ -1,0 +1,62 @@
+"""The user's code, copied beside the model and imported from there, never from its source."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import shutil
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tidegate.errors import ConfigError, SourceError
+from tidegate.lineage.digest import folder_digest
+
+PACKAGE = "tidegate_user"
+
+
+def source_folder(path: str, root: Path) -> Path:
+    """The folder of the module in `module:function`, below the home or installed."""
+    module = path.split(":")[0]
+    file = root.joinpath(*module.split(".")).with_suffix(".py")
+    if file.is_file():
+        return file.parent
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None or not spec.origin:
+        raise ConfigError(path, f"a module at {module.replace('.', '/')}.py below the home, or installed", "none", "correct the path")
+    return Path(spec.origin).parent
+
+
+def copy_code(path: str, root: Path, target: Path) -> str:
+    """Copy the Python files of the module's folder to `target`; returns their digest."""
+    target.mkdir(parents=True, exist_ok=True)
+    for file in sorted(source_folder(path, root).glob("*.py")):
+        shutil.copyfile(file, target / file.name)
+    return folder_digest(target)
+
+
+def load_copied(path: str, folder: Path, model: str, digest: str) -> Callable[..., Any]:
+    """The function at `module:function`, imported from copied code.
+
+    The module becomes ``tidegate_user.<model>_<digest>.<module>``: two versions of one
+    model live side by side, each with the code that it was trained with.
+    """
+    module, function = path.split(":")
+    package = f"{PACKAGE}.{model.replace('-', '_')}_{digest[:12]}"
+    for name, where in ((PACKAGE, []), (package, [str(folder)])):
+        if name not in sys.modules:
+            made = types.ModuleType(name)
+            made.__path__ = where
+            sys.modules[name] = made
+    try:
+        loaded = importlib.import_module(f"{package}.{module.rsplit('.', 1)[-1]}")
+        return getattr(loaded, function)  # type: ignore[no-any-return]
+    except AttributeError:
+        raise ConfigError(path, f"a function {function!r} in {module}", "none", "correct the name") from None
+    except Exception as fault:
+        raise SourceError(f"user code {path}", "a module that can be imported", f"{type(fault).__name__}: {fault}", "mend the user code") from fault

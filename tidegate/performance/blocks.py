@@ -1,0 +1,97 @@
+"""Differences and their errors when rows of one night, and nights of one week, hang together.
+
+The unit of resampling is a block of nights. The error comes from the delete-one-block
+jackknife with Student's t on blocks − 1 degrees of freedom (Künsch 1989; Efron & Stein
+1981), which holds its level with the handful of blocks that a hold-out has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student
+
+from tidegate.performance.metrics import Metric
+from tidegate.performance.tally import Tally, total
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value in its metric's unit, its standard error, and the blocks behind it."""
+
+    value: float
+    se: float
+    blocks: int
+
+    def lower(self, alpha: float) -> float:
+        """One-sided lower confidence bound at level 1 − alpha; −inf below two blocks."""
+        return self.value - self._reach(alpha)
+
+    def upper(self, alpha: float) -> float:
+        """One-sided upper confidence bound at level 1 − alpha; +inf below two blocks."""
+        return self.value + self._reach(alpha)
+
+    def _reach(self, alpha: float) -> float:
+        if self.blocks < 2 or math.isnan(self.se):
+            return math.inf
+        return float(student.ppf(1 - alpha, self.blocks - 1)) * self.se
+
+
+def cut(nights: Sequence[str], block: int) -> list[tuple[str, ...]]:
+    """Neighbouring nights in blocks of `block`; a short rest at the start is left out.
+
+    Examples
+    --------
+    >>> cut(["a", "b", "c", "d", "e"], 2)
+    [('b', 'c'), ('d', 'e')]
+    """
+    skip = len(nights) % block
+    return [tuple(nights[i : i + block]) for i in range(skip, len(nights), block)]
+
+
+def blocks_of(tallies: Mapping[str, Tally], blocks: Sequence[Sequence[str]]) -> list[Tally]:
+    """One tally a block; nights without a tally count nothing, empty blocks are left out."""
+    summed = [total([tallies[n] for n in block if n in tallies]) for block in blocks]
+    return [t for t in summed if t.n]
+
+
+def level(metric: Metric, blocks: Sequence[Tally]) -> Estimate:
+    """A metric over all blocks with its jackknife error."""
+    return _jackknife([metric(total(blocks) - b) for b in blocks], metric(total(blocks)) if blocks else math.nan)
+
+
+def paired_difference(metric: Metric, ours: Sequence[Tally], theirs: Sequence[Tally]) -> Estimate:
+    """metric(ours) − metric(theirs) on the same blocks of rows, in the same order."""
+    if len(ours) != len(theirs):
+        raise ValueError(f"expected the same blocks on both sides, found {len(ours)} and {len(theirs)}")
+    a, b = total(ours), total(theirs)
+    return _jackknife([metric(a - x) - metric(b - y) for x, y in zip(ours, theirs, strict=True)], metric(a) - metric(b) if ours else math.nan)
+
+
+def difference(metric: Metric, ours: Sequence[Tally], theirs: Sequence[Tally]) -> Estimate:
+    """metric(ours) − metric(theirs) of separate rows; the fewer blocks of the two count."""
+    a, b = level(metric, ours), level(metric, theirs)
+    return Estimate(a.value - b.value, math.hypot(a.se, b.se), min(a.blocks, b.blocks))
+
+
+def _jackknife(without: Sequence[float], value: float) -> Estimate:
+    b = len(without)
+    if b < 2:
+        return Estimate(value, math.nan, b)
+    x = np.asarray(without)
+    return Estimate(value, float(np.sqrt((b - 1) / b * ((x - x.mean()) ** 2).sum())), b)
+
+
+def design_effect(metric: Metric, blocks: Sequence[Tally], row_variance: float) -> float:
+    """How many times the rows' independence overstates what `blocks` tell about a mean.
+
+    ``n · se² / row_variance`` (Kish 1965); 1 at least, NaN below two blocks.
+    """
+    estimate = level(metric, blocks)
+    n = sum(t.n for t in blocks)
+    if estimate.blocks < 2 or not row_variance > 0:
+        return math.nan
+    return max(1.0, n * estimate.se**2 / row_variance)

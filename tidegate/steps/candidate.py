@@ -1,0 +1,60 @@
+"""The life of a candidate: trained and registered, looked at, passed on or closed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from tidegate.adapters.registry import Registry
+from tidegate.config.model import Model
+from tidegate.lineage.digest import json_digest
+from tidegate.performance.metrics import metrics
+from tidegate.performance.tally import total
+from tidegate.steps.gate import evidence_of, gate
+from tidegate.steps.measure import reference_blocks
+from tidegate.steps.retrain import build_candidate
+from tidegate.steps.stores import Stores
+from tidegate.verdicts import Verdict
+from tidegate.windows import Window
+
+
+def train_and_register(stores: Stores, model: Model, window: Window, now: datetime, *, reason: str) -> int:
+    """Train a candidate and register it with its lineage; returns the version."""
+    folder, digest = build_candidate(stores, model, window, now)
+    package = stores.package(model.name, 0, digest)
+    spec = package.spec
+    held_out = metrics(model.kind, total(reference_blocks(model, package.reference("outcomes"), float(spec["threshold"]))))
+    tags = {"tidegate.model": model.name, "tidegate.reason": reason, "tidegate.window": window.id, "tidegate.package": digest,
+            "tidegate.windows": f"{spec['trained'][0]}..{spec['trained'][-1]}", "tidegate.batches": json_digest(spec["batches"]),
+            "tidegate.labels": json_digest(spec["labels"]), "tidegate.config": spec["config"]["model"], "tidegate.user_code": spec["user"]["digest"],
+            "tidegate.revision": str(spec["code"]["revision"]), "tidegate.lock": str(spec["lock"])}
+    version, run_id = Registry(stores.home.state).register(
+        model.name, folder, params={**spec["params"], "seed": spec["seed"], "rows": spec["rows"], "nights": len(spec["trained"]), "threshold": spec["threshold"]},
+        metrics={f"held_out_{k}": v for k, v in held_out.items()}, tags=tags, evidence={"spec.json": spec},
+    )
+    stores.records.put_version(model.name, version, owner=model.owner, digest=digest, status="candidate", known_at=now,
+                               body={"window": window.id, "reason": reason, "run_id": run_id, "trained_through": spec["trained"][-1], "rows": spec["rows"], "held_out": held_out, "looks": []})
+    return version
+
+
+def look_at(stores: Stores, model: Model, version: int, window: Window, now: datetime) -> Verdict:
+    """One look at a candidate: passed → challenger, failed or out of looks → rejected, else it waits."""
+    record = next(v for v in stores.records.versions(model.name) if v["version"] == version)
+    looks: list[dict[str, Any]] = list(record["body"]["looks"])
+    done = next((v for v in looks if v["window"] == window.id), None)
+    if done:
+        return Verdict(done["outcome"], tuple(done["reasons"]))
+    package = stores.package(model.name, version, record["digest"])
+    ungated = model.retrain.policy == "monthly" and stores.plans.get(model.name).champion is not None
+    result = gate(stores, model, package, window, look=len(looks) + 1)
+    verdict = Verdict("pass", ("policy monthly promotes without a gate",)) if ungated else result.verdict
+    looks.append({"window": window.id, "outcome": verdict.outcome, "reasons": list(verdict.reasons)})
+    last = verdict.outcome == "inconclusive" and len(looks) >= model.gate.looks
+    status = "challenger" if verdict.passed else "rejected" if verdict.outcome == "fail" or last else "candidate"
+    calendar = stores.project.calendar(stores.project.dataset(model.dataset))
+    next_look = calendar.shift(window, model.gate.look_every.days).id if status == "candidate" else None
+    stores.records.set_status(model.name, version, status, looks=looks, next_look=next_look)
+    Registry(stores.home.state).log_evidence(record["body"]["run_id"], f"gate_{len(looks)}.json", {**evidence_of(result, window, now), "outcome": verdict.outcome})
+    return verdict
+
+

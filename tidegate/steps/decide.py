@@ -1,0 +1,71 @@
+"""Decide: gather the evidence on the evening of a window and choose an action."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from tidegate.adapters import ledger
+from tidegate.adapters.packages import Loaded
+from tidegate.config.model import Model
+from tidegate.decision.decide import Standing, decide
+from tidegate.decision.reasons import judge_decay, judge_growth
+from tidegate.performance.blocks import blocks_of, cut
+from tidegate.steps.measure import matured, nightly_tallies, reference_blocks
+from tidegate.steps.stores import Stores
+from tidegate.verdicts import Decision, Verdict
+from tidegate.windows import Window
+
+
+def decide_window(stores: Stores, model: Model, window: Window, now: datetime) -> Decision:
+    """The decision on one window; every decision is kept, actions also in the ledger."""
+    quality = stores.data_records.verdict(model.dataset, "quality", window.id)
+    champion = stores.champion(model.name)
+    labelled = labelled_nights(stores, model, window)
+    standing = _standing(stores, model, window, champion, labelled, blocked=quality is None or not quality.passed)
+    evidence: dict[str, Verdict] = {}
+    if champion is not None and model.retrain.policy == "evidence" and not standing.blocked and standing.candidate is None:
+        evidence = _evidence(stores, model, champion, labelled)
+    decision = decide(model, standing, evidence)
+    body = Verdict("pass", (decision.reason,), {"action": decision.action, "losing": dict(decision.losing), **decision.numbers})
+    if stores.records.put_verdict(model.name, "decision", window.id, body, now) and decision.action in ("retrain", "regate"):
+        with stores.control.write() as c:
+            ledger.append(c, namespace=stores.namespace, owner=model.owner, model=model.name, kind="decision", window=window.id, at=now, body=body.as_dict())
+    return decision
+
+
+def labelled_nights(stores: Stores, model: Model, window: Window) -> dict[str, int]:
+    """Matured windows with a good batch and labels known by now, to their labels."""
+    event = matured(stores, model, window)
+    good = {s.window for s in stores.data.many("batches", model.dataset) if s.window <= event.id}
+    verdicts = stores.data_records.verdicts(model.dataset, "quality")
+    counts = {s.window: s.rows for s in stores.lake.many("labels", model.name) if s.window <= window.id}
+    calendar = stores.project.calendar(stores.project.dataset(model.dataset))
+    delay = (calendar.window(window.id).date - event.date).days
+    out = {}
+    for night in sorted(good):
+        arrived = calendar.shift(calendar.window(night), delay).id
+        rows = counts.get(night if model.label.arrived_at else arrived, 0)
+        if rows and verdicts[night].passed:
+            out[night] = rows
+    return out
+
+
+def _standing(stores: Stores, model: Model, window: Window, champion: tuple[int, Loaded] | None, labelled: dict[str, int], *, blocked: bool) -> Standing:
+    versions = stores.records.versions(model.name)
+    waiting = [v for v in versions if v["status"] == "candidate"]
+    through = champion[1].spec["trained"][-1] if champion else ""
+    next_look = date.fromisoformat(waiting[-1]["body"]["next_look"]) if waiting and waiting[-1]["body"].get("next_look") else None
+    return Standing(
+        window.date, champion[0] if champion else None, len(labelled), sum(n > through for n in labelled),
+        tuple(date.fromisoformat(v["body"]["window"]) for v in versions), next_look, waiting[-1]["version"] if waiting else None, blocked,
+    )
+
+
+def _evidence(stores: Stores, model: Model, champion: tuple[int, Loaded], labelled: dict[str, int]) -> dict[str, Verdict]:
+    version, package = champion
+    spec = package.spec
+    unseen = [n for n in labelled if n > spec["trained"][-1]][-model.retrain.decay_nights :]
+    tallies = nightly_tallies(stores, model, unseen, version)
+    recent = blocks_of(tallies, cut(sorted(tallies), model.gate.block_nights))
+    reference = reference_blocks(model, package.reference("outcomes"), float(spec["threshold"]))
+    return {"decay": judge_decay(model, reference, recent), "more_data": judge_growth(model, int(spec["rows"]), sum(labelled.values()))}

@@ -1,0 +1,77 @@
+"""Everything a step needs of one home: configuration, lakes, control, packages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from tidegate.adapters.control import Control, open_control
+from tidegate.adapters.lake import Lake
+from tidegate.adapters.leases import Leases
+from tidegate.adapters.packages import Loaded, load
+from tidegate.adapters.plans import Plans
+from tidegate.adapters.records import Records
+from tidegate.config.home import Home
+from tidegate.config.project import Project, load_project
+from tidegate.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Stores:
+    """``data`` belongs to datasets (batches, quarantine, profiles), ``lake`` to models."""
+
+    project: Project
+    data: Lake
+    data_records: Records
+    data_leases: Leases
+    lake: Lake
+    records: Records
+    leases: Leases
+    plans: Plans
+    control: Control
+
+    @property
+    def home(self) -> Home:
+        return self.project.home
+
+    @property
+    def namespace(self) -> str:
+        return self.project.platform.namespace
+
+    def package_folder(self, model: str, digest: str) -> Path:
+        return self.home.state / "packages" / model / digest
+
+    def champion(self, model: str) -> tuple[int, Loaded] | None:
+        """The champion's version and its loaded package, or None."""
+        plan = self.plans.get(model)
+        if plan.champion is None or plan.champion_digest is None:
+            return None
+        return plan.champion, self.package(model, plan.champion, plan.champion_digest)
+
+    def package(self, model: str, version: int, digest: str) -> Loaded:
+        """A version's package: the local copy, or else fetched from the registry."""
+        folder = self.package_folder(model, digest)
+        if not folder.is_dir():
+            from tidegate.adapters.registry import Registry
+
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            Registry(self.home.state).fetch(model, version, folder)
+        return load(folder, digest)
+
+    def candidate(self, model: str) -> dict[str, object] | None:
+        """The newest version that still waits for evidence or approval."""
+        waiting = [v for v in self.records.versions(model) if v["status"] in ("candidate", "challenger")]
+        return waiting[-1] if waiting else None
+
+
+@lru_cache(maxsize=16)
+def open_stores(home: Home) -> Stores:
+    """The stores of a home, opened once per process."""
+    if not home.root.is_dir():
+        raise UsageError(f"home {home.root}", "a folder", "none", "pass --home FOLDER")
+    project = load_project(home)
+    space, ttl = project.platform.namespace, project.platform.lease.total_seconds()
+    data, own = open_control(home.shared), open_control(home.state)
+    return Stores(project, Lake(home.shared, data, space), Records(data, space), Leases(data, space, ttl),
+                  Lake(home.state, own, space), Records(own, space), Leases(own, space, ttl), Plans(own, space), own)

@@ -1,0 +1,106 @@
+"""What a replay came to: its policies compared on the rows that all of them scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tidegate.config.home import Home
+from tidegate.config.model import Model
+from tidegate.performance.metrics import metrics
+from tidegate.performance.tally import tally_of
+from tidegate.steps.outcomes import join, labels_of
+from tidegate.steps.score import scores_of
+from tidegate.steps.stores import Stores, open_stores
+from tidegate.windows import Window
+
+
+def summarise(homes: dict[str, Home], model_name: str, start: Window, end: Window, *, wall_s: float, injected: Sequence[dict[str, str]]) -> dict[str, Any]:
+    """The comparison as `summary.json` holds it.
+
+    Months count alike in the means. Areas under curves are exact here, from rows.
+    """
+    stores = {policy: open_stores(home) for policy, home in homes.items()}
+    first = next(iter(stores.values()))
+    model = first.project.model(model_name)
+    calendar = first.project.calendar(first.project.dataset(model.dataset))
+    nights = [w.id for w in calendar.range(start.date, end.date)]
+    outcomes = {policy: _outcomes(s, model, nights, end) for policy, s in stores.items()}
+    common = _common(list(outcomes.values()))
+    by_month = {policy: _months(stores[policy], model, table.filter(pc.is_in(table["row_id"], common))) for policy, table in outcomes.items()}
+    verdicts = first.data_records.verdicts(model.dataset, "quality", nights)
+    quarantined = first.data.read("quarantine", model.dataset, nights)
+    out: dict[str, Any] = {
+        "model": model_name, "from": start.id, "to": end.id, "windows": len(nights), "rows": len(common), "wall_s": round(wall_s, 1),
+        "policies": {policy: _policy(stores[policy], model, months) for policy, months in by_month.items()},
+        "blocked": [{"window": w, "reasons": list(v.reasons)} for w, v in verdicts.items() if v.outcome == "fail"],
+        "quarantined_rows": quarantined.num_rows,
+        "alarms": {policy: len([a for a in s.records.alarms(model_name) if start.id <= a.window <= end.id]) for policy, s in stores.items()},
+        "injected": list(injected),
+        "months": by_month,
+        "events": {policy: _events(s, model_name) for policy, s in stores.items()},
+    }
+    out["coverage"] = {policy: round(len(t) / max(_scored(stores[policy], model, nights), 1), 4) for policy, t in outcomes.items()}
+    return out
+
+
+def _scored(stores: Stores, model: Model, nights: list[str]) -> int:
+    return sum(s.rows for s in stores.lake.many("inferences", model.name, nights))
+
+
+def _outcomes(stores: Stores, model: Model, nights: list[str], end: Window) -> pa.Table:
+    rows = stores.lake.read("inferences", model.name, nights)
+    return join(rows, labels_of(stores, model, nights, end))
+
+
+def _common(tables: list[pa.Table]) -> pa.Array:
+    common = tables[0]["row_id"].combine_chunks()
+    for table in tables[1:]:
+        common = common.filter(pc.is_in(common, table["row_id"].combine_chunks()))
+    return common
+
+
+def _months(stores: Stores, model: Model, table: pa.Table) -> dict[str, dict[str, float]]:
+    months = pc.utf8_slice_codeunits(table["window"], 0, 7).to_numpy(zero_copy_only=False)
+    thresholds = {v["version"]: float(stores.package(model.name, v["version"], v["digest"]).spec["threshold"]) for v in stores.records.versions(model.name)}
+    out = {}
+    for month in sorted(set(months.tolist())):
+        rows = table.filter(pa.array(months == month))
+        out[month] = _metrics(model, rows, thresholds)
+    return out
+
+
+def _metrics(model: Model, rows: pa.Table, thresholds: dict[int, float]) -> dict[str, float]:
+    from tidegate.performance.tally import total
+
+    versions = rows["version"].to_numpy()
+    tally = total([tally_of(model, scores_of(part), part["label"].to_numpy(), thresholds[v])
+                   for v in sorted(set(versions.tolist())) for part in [rows.filter(pa.array(versions == v))]])
+    values = metrics(model.kind, tally)
+    if model.kind == "binary":
+        from sklearn.metrics import average_precision_score, roc_auc_score
+
+        y, p = rows["label"].to_numpy(), scores_of(rows)
+        if len(np.unique(y)) == 2:
+            values |= {"roc_auc": float(roc_auc_score(y, p)), "pr_auc": float(average_precision_score(y, p))}
+    return {"n": rows.num_rows, **values}
+
+
+def _policy(stores: Stores, model: Model, months: dict[str, dict[str, float]]) -> dict[str, Any]:
+    versions = [v for v in stores.records.versions(model.name) if v["body"]["reason"] != "first_model"]
+    names = [k for k in next(iter(months.values()), {}) if k != "n"]
+    means = {k: float(np.mean([m[k] for m in months.values()])) for k in names}
+    if "roc_auc" in means:
+        means["auc"] = means["roc_auc"]
+    return {**means, "retrains": len(versions), "promotions": sum("promoted" in v["body"] for v in versions)}
+
+
+def _events(stores: Stores, model: str) -> list[dict[str, Any]]:
+    return [{"window": v["body"]["window"], "version": v["version"], "reason": v["body"]["reason"], "status": v["status"], "looks": v["body"]["looks"],
+             "promoted": v["body"].get("promoted")} for v in stores.records.versions(model)]
+
+
