@@ -19,14 +19,22 @@ def _key(name: str) -> str:
 
 
 def publish_quality(dataset: str, window: str, verdict: Verdict) -> None:
-    create_markdown_artifact(f"# {dataset} {window}: {MARK[verdict.outcome]}\n\n{_lines(verdict)}\n", key=_key(f"quality-{dataset}"), description=f"Data quality of {window}")
+    create_markdown_artifact(
+        f"# {dataset} {window}: {MARK[verdict.outcome]}\n\n{_lines(verdict)}\n",
+        key=_key(f"quality-{dataset}"),
+        description=f"Data quality of {window}",
+    )
 
 
 def publish_gate(model: str, window: str, version: int | None, verdict: Verdict | None, promoted: bool) -> None:
     if verdict is None:
         return
     after = "promoted" if promoted else "not promoted"
-    create_markdown_artifact(f"# {model} version {version}: {MARK[verdict.outcome]}, {after}\n\n{_lines(verdict)}\n", key=_key(f"gate-{model}"), description=f"Gate on {window}")
+    create_markdown_artifact(
+        f"# {model} version {version}: {MARK[verdict.outcome]}, {after}\n\n{_lines(verdict)}\n",
+        key=_key(f"gate-{model}"),
+        description=f"Gate on {window}",
+    )
 
 
 def publish_night(model: str, night: Night) -> None:
@@ -35,6 +43,16 @@ def publish_night(model: str, night: Night) -> None:
     text = f"# {model} {night.window}: {night.decision.action}\n\n{night.decision.reason}\n\n"
     text += "\n".join(f"- *{option}* lost: {why}" for option, why in night.decision.losing.items())
     create_markdown_artifact(text, key=_key(f"decision-{model}"), description=f"Decision on {night.window}")
-    rows = [{"severity": a.severity, "monitor": a.monitor, "subject": a.subject, "since": a.since, "what": a.text, "next": a.next_command} for a in night.alarms]
+    rows = [
+        {
+            "severity": a.severity,
+            "monitor": a.monitor,
+            "subject": a.subject,
+            "since": a.since,
+            "what": a.text,
+            "next": a.next_command,
+        }
+        for a in night.alarms
+    ]
     create_table_artifact(rows, key=_key(f"alarms-{model}"), description=f"Alarms of {night.window}")
     publish_gate(model, night.window, night.version, night.gate, night.promoted)

@@ -41,12 +41,16 @@ def night(home: Home, model_name: str, window: str, now: datetime) -> Night:
     decision = decide_window(home, model_name, window, now)
     done = Night(window, quality, scored, tuple(alarms), decision)
     if decision.action in ("retrain", "regate"):
-        version, verdict, promoted = retrain(home, model_name, window, now, decision.reason, again=decision.action == "regate")
+        version, verdict, promoted = retrain(
+            home, model_name, window, now, decision.reason, again=decision.action == "regate"
+        )
         return Night(window, quality, scored, tuple(alarms), decision, version, verdict, promoted)
     return done
 
 
-def retrain(home: Home, model_name: str, window: str, now: datetime, reason: str, *, again: bool = False) -> tuple[int | None, Verdict | None, bool]:
+def retrain(
+    home: Home, model_name: str, window: str, now: datetime, reason: str, *, again: bool = False
+) -> tuple[int | None, Verdict | None, bool]:
     """Train (or look again at) a candidate, gate it, and promote it where the model says so.
 
     Returns the version, the gate's verdict and whether it was promoted; (None, None,
@@ -64,5 +68,3 @@ def retrain(home: Home, model_name: str, window: str, now: datetime, reason: str
             return version, verdict, False
         promote_version(home, model_name, version, window, now, "automatic", reason)
         return version, verdict, True
-
-

@@ -51,8 +51,12 @@ class ReplayRequest(Parameters):
     model: str = Field(pattern=NAME, description="Name of a file in configs/models.")
     start: date = Field(description="First night.")
     end: date = Field(description="Last night.")
-    history: date | None = Field(None, description="First night of the first champion's training; by default 59 nights before the start.")
-    policy: Literal["tidegate", "never", "monthly", "all"] = Field("tidegate", description="When to retrain; `all` runs the three side by side.")
+    history: date | None = Field(
+        None, description="First night of the first champion's training; by default 59 nights before the start."
+    )
+    policy: Literal["tidegate", "never", "monthly", "all"] = Field(
+        "tidegate", description="When to retrain; `all` runs the three side by side."
+    )
     faults: str | None = Field(None, description="YAML file of faults to inject, relative to the home.")
     replay_id: str = Field("replay", pattern=NAME, description="Name of the replay's folder under var/replay.")
 

@@ -28,7 +28,9 @@ def replay(request: ReplayRequest) -> None:
 
 
 def _one(request: ReplayRequest) -> None:
-    home = prepare_home(request.resolved(), request.model, request.replay_id, request.policy, request.faults, request.start, request.end)
+    home = prepare_home(
+        request.resolved(), request.model, request.replay_id, request.policy, request.faults, request.start, request.end
+    )
     stores = open_stores(home)
     model = stores.project.model(request.model)
     calendar = stores.project.calendar(stores.project.dataset(model.dataset))
@@ -54,27 +56,43 @@ def _first_champion(home: Home, model: str, window: str) -> None:
     calendar = stores.project.calendar(stores.project.dataset(stores.project.model(model).dataset))
     _, verdict, promoted = retrain(home, model, window, evening_of(calendar.window(window)), "first_model")
     if not promoted:
-        raise UsageError(f"first model of {model}", "to pass the gate", "; ".join(verdict.reasons) if verdict else "nothing", "use a longer history or a better estimator")
+        raise UsageError(
+            f"first model of {model}",
+            "to pass the gate",
+            "; ".join(verdict.reasons) if verdict else "nothing",
+            "use a longer history or a better estimator",
+        )
 
 
 def _side_by_side(request: ReplayRequest) -> None:
     """One process a policy, all on this run's Prefect server; each works through its own home."""
+    home = request.resolved()
     with get_client(sync_client=True) as client:
-        env = {**os.environ, "PREFECT_API_URL": str(client.api_url)}
+        env = {**os.environ, "PREFECT_API_URL": str(client.api_url), "TIDEGATE_HOME": str(home.root)}
+    # Three processes share the cores: threads that wait for each other would only burn them.
+    env["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // 2))
     children = {}
     for policy in POLICIES:
         body = request.model_copy(update={"policy": policy}).model_dump_json()
-        children[policy] = subprocess.Popen([sys.executable, "-m", "flows.replay", body], env=env, stderr=subprocess.PIPE, text=True)  # noqa: S603
+        log = home.replay(request.replay_id, policy).state.with_suffix(".log")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w") as output:
+            children[policy] = (
+                subprocess.Popen([sys.executable, "-m", "flows.replay", body], env=env, stderr=output, text=True),
+                log,
+            )  # noqa: S603
     try:
-        failed = {p: c.communicate()[1] for p, c in children.items() if c.wait() or c.returncode}
+        failed = {p: log.read_text() for p, (child, log) in children.items() if child.wait()}
     finally:
-        for child in children.values():
+        for child, _ in children.values():
             if child.poll() is None:
                 child.terminate()
                 child.wait()
     if failed:
         policy, text = next(iter(failed.items()))
-        raise TidegateError(f"replay under policy {policy}: {text.strip().splitlines()[-1] if text.strip() else 'ended early'}")
+        raise TidegateError(
+            f"replay under policy {policy}: {text.strip().splitlines()[-1] if text.strip() else 'ended early'}"
+        )
 
 
 if __name__ == "__main__":

@@ -24,7 +24,12 @@ def at(home: Home, model_name: str, window: str) -> tuple[Stores, Model, Window]
     return stores, model, stores.project.calendar(stores.project.dataset(model.dataset)).window(window)
 
 
-@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=lambda t, run, state: _passing(state))
+@task(
+    cache_policy=NO_CACHE,
+    retries=2,
+    retry_delay_seconds=[1, 5],
+    retry_condition_fn=lambda t, run, state: _passing(state),
+)
 def ingest_batch(home: Home, dataset_name: str, window: str, now: datetime, again: bool = False) -> Verdict:
     """Read, judge, land and profile one window of a dataset."""
     stores = open_stores(home)

@@ -59,6 +59,10 @@ class SourceError(TidegateError):
     pass
 
 
+class Unreadable(SourceError):
+    pass
+
+
 class CheckBroke(TidegateError):
     pass
 

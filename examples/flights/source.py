@@ -29,4 +29,6 @@ def arrivals(window, files):
 
 def scheduled(flights):
     """Scheduled departure, UTC: the hour as given, and the minute of the timetable."""
-    return pd.to_datetime(flights["time_hour"], utc=True, errors="coerce") + pd.to_timedelta(flights["minute"], unit="m")
+    return pd.to_datetime(flights["time_hour"], utc=True, errors="coerce") + pd.to_timedelta(
+        flights["minute"], unit="m"
+    )

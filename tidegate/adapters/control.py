@@ -53,9 +53,7 @@ class Control:
             if _revision(c) == HEAD:
                 return
         with self.write() as c:
-            # Another process may have migrated while this one waited for the lock.
-            if (found := _revision(c)) == HEAD:
-                return
+            found = _revision(c)  # another process may have been first: upgrading does nothing then
             from alembic import command
             from alembic.config import Config
             from alembic.util import CommandError

@@ -84,14 +84,23 @@ def save(folder: Path, estimator: Any, example: pd.DataFrame, scores: np.ndarray
     blob = skops.io.dumps(estimator)
     unknown = [t for t in skops.io.get_untrusted_types(data=blob) if not _ours(t)]
     if unknown:
-        raise RegistryError("estimator", "types on Tidegate's trusted list", ", ".join(unknown), "use scikit-learn estimators, or classes of your own model module")
+        raise RegistryError(
+            "estimator",
+            "types on Tidegate's trusted list",
+            ", ".join(unknown),
+            "use scikit-learn estimators, or classes of your own model module",
+        )
     plain = example.head(50).copy()
     for name in plain.columns:
         if isinstance(plain[name].dtype, pd.CategoricalDtype):
             plain[name] = plain[name].astype(object)
     mlflow.sklearn.save_model(
-        estimator, str(folder), serialization_format="skops", skops_trusted_types=skops.io.get_untrusted_types(data=blob),
-        signature=infer_signature(plain, scores[:50]), pip_requirements=requirements(),
+        estimator,
+        str(folder),
+        serialization_format="skops",
+        skops_trusted_types=skops.io.get_untrusted_types(data=blob),
+        signature=infer_signature(plain, scores[:50]),
+        pip_requirements=requirements(),
     )
 
 
@@ -121,14 +130,28 @@ def load(folder: Path, digest: str) -> Loaded:
 
     found = folder_digest(folder)
     if found != digest:
-        raise IntegrityError(f"model package {folder.name}", f"digest {digest[:12]}", found[:12], "fetch it again from the registry: its files were changed")
+        raise IntegrityError(
+            f"model package {folder.name}",
+            f"digest {digest[:12]}",
+            found[:12],
+            "fetch it again from the registry: its files were changed",
+        )
     spec = json.loads((folder / "tidegate" / "spec.json").read_text())
     user = spec["user"]
-    features = load_copied(user["features"], folder / "tidegate" / "user", spec["model"], user["digest"]) if user.get("features") else None
+    features = (
+        load_copied(user["features"], folder / "tidegate" / "user", spec["model"], user["digest"])
+        if user.get("features")
+        else None
+    )
     if user.get("build"):
         load_copied(user["build"], folder / "tidegate" / "user", spec["model"], user["digest"])
     file = folder / "model.skops"
     unknown = [t for t in skops.io.get_untrusted_types(file=file) if not _ours(t)]
     if unknown:
-        raise RegistryError(f"model package {folder.name}", "types on Tidegate's trusted list", ", ".join(unknown), "do not serve this model")
+        raise RegistryError(
+            f"model package {folder.name}",
+            "types on Tidegate's trusted list",
+            ", ".join(unknown),
+            "do not serve this model",
+        )
     return Loaded(folder, digest, spec, skops.io.load(file, trusted=skops.io.get_untrusted_types(file=file)), features)

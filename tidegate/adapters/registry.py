@@ -35,8 +35,16 @@ class Registry:
             return str(found.experiment_id)
         return str(self.client.create_experiment(model, artifact_location=(self.folder / "mlartifacts").as_uri()))
 
-    def register(self, model: str, package: Path, *, params: dict[str, Any], metrics: dict[str, float], tags: dict[str, str],
-                 evidence: dict[str, Any]) -> tuple[int, str]:
+    def register(
+        self,
+        model: str,
+        package: Path,
+        *,
+        params: dict[str, Any],
+        metrics: dict[str, float],
+        tags: dict[str, str],
+        evidence: dict[str, Any],
+    ) -> tuple[int, str]:
         """Log a package and its evidence as one finished run; returns (version, run id).
 
         Raises
@@ -52,20 +60,31 @@ class Registry:
             run_id = run.info.run_id
             for key, value in params.items():
                 self.client.log_param(run_id, key, str(value)[:500])
-            logged = self.client.create_logged_model(self._experiment(model), name="model", source_run_id=run_id, tags=tags, model_type="sklearn")
+            logged = self.client.create_logged_model(
+                self._experiment(model), name="model", source_run_id=run_id, tags=tags, model_type="sklearn"
+            )
             for key, value in metrics.items():
                 if value == value:
                     self.client.log_metric(run_id, key, value, model_id=logged.model_id)
             self.client.log_model_artifacts(logged.model_id, str(package))
             self.client.finalize_logged_model(logged.model_id, mlflow.entities.LoggedModelStatus.READY)
             for name, body in evidence.items():
-                self.client.log_dict(run_id, body, name) if isinstance(body, dict) else self.client.log_text(run_id, body, name)
+                self.client.log_dict(run_id, body, name) if isinstance(body, dict) else self.client.log_text(
+                    run_id, body, name
+                )
             if not self.client.search_registered_models(f"name = '{model}'"):
                 self.client.create_registered_model(model)
-            version = self.client.create_model_version(model, logged.artifact_location, run_id, tags=tags, model_id=logged.model_id)
+            version = self.client.create_model_version(
+                model, logged.artifact_location, run_id, tags=tags, model_id=logged.model_id
+            )
             self.client.set_terminated(run_id, "FINISHED")
         except (MlflowException, OSError) as fault:
-            raise RegistryError(f"registry {self.uri}", "a version to be written", str(fault).splitlines()[0], "check the folder's permissions and free space") from None
+            raise RegistryError(
+                f"registry {self.uri}",
+                "a version to be written",
+                str(fault).splitlines()[0],
+                "check the folder's permissions and free space",
+            ) from None
         return int(version.version), run_id
 
     def fetch(self, model: str, version: int, target: Path) -> Path:
@@ -77,7 +96,12 @@ class Registry:
             found = self.client.get_model_version(model, str(version))
             return Path(mlflow.artifacts.download_artifacts(f"models:/{found.model_id}", dst_path=str(target)))
         except (MlflowException, OSError) as fault:
-            raise RegistryError(f"version {version} of {model}", "to be in the registry", str(fault).splitlines()[0], "restore the registry, or roll back") from None
+            raise RegistryError(
+                f"version {version} of {model}",
+                "to be in the registry",
+                str(fault).splitlines()[0],
+                "restore the registry, or roll back",
+            ) from None
 
     def log_evidence(self, run_id: str, name: str, body: dict[str, Any] | str) -> None:
         if isinstance(body, dict):

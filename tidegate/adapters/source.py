@@ -12,7 +12,7 @@ import pandas as pd
 from tidegate.adapters.usersource import call_user, load_function
 from tidegate.config.dataset import Source
 from tidegate.config.home import Home
-from tidegate.errors import ConfigError, SourceError
+from tidegate.errors import ConfigError, SourceError, Unreadable
 from tidegate.windows import Window
 
 __all__ = ["call_user", "files_of", "load_function", "read_file", "read_window"]
@@ -38,14 +38,16 @@ def read_window(source: Source, window: Window, home: Home) -> pd.DataFrame:
 
     Raises
     ------
+    Unreadable
+        If a file is absent or cannot be read.
     SourceError
-        If a file is absent or cannot be read, the query fails, or the user's code raises or
+        If the query fails, or the user's code raises or
         returns anything but a DataFrame.
     """
     files = files_of(source, window, home)
     for path in files:
         if not path.is_file():
-            raise SourceError(
+            raise Unreadable(
                 f"source file {path.name} of window {window.id}", "a file", "no such file",
                 f"put it into {path.parent} and run the window again",
             )  # fmt: skip
@@ -72,7 +74,7 @@ def read_file(path: Path) -> pd.DataFrame:
 
     Raises
     ------
-    SourceError
+    Unreadable
         If the file is absent, torn, or not what its name says.
     ConfigError
         If its name ends otherwise than in ``.csv`` or ``.parquet``.
@@ -84,7 +86,7 @@ def read_file(path: Path) -> pd.DataFrame:
     except Exception as fault:
         # Arrow has exceptions of many kinds for bytes that are not Parquet.
         kind = path.suffix[1:].upper() if path.suffix == ".csv" else "Parquet"
-        raise SourceError(
+        raise Unreadable(
             f"source file {path}", f"a whole {kind} file", _line(fault), "replace the file and run the window again"
         ) from None
 

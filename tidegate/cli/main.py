@@ -5,33 +5,39 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 from tidegate import __version__
 from tidegate.errors import TidegateError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Keeps machine-learning models in production healthy.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="Keeps machine-learning models in production healthy.",
+)  # fmt: skip
 
-
-def quiet() -> None:
-    """Telemetry off everywhere, and no library's log lines on the user's terminal."""
-    for key, value in {
-        "DO_NOT_TRACK": "true", "MLFLOW_DISABLE_TELEMETRY": "true", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "GX_ANALYTICS_ENABLED": "false",
-        "PREFECT_LOGGING_LEVEL": "ERROR", "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL", "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
-        "PREFECT_CLI_PROMPT": "false", "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
-    }.items():
-        os.environ.setdefault(key, value)
+QUIET = {
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "GX_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_LEVEL": "ERROR",
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    # A busy laptop may take longer than Prefect's 20 s to start its embedded server.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+}
+"""Telemetry off everywhere, and no library's log lines on the user's terminal."""
 
 
 @app.callback()
 def _root(
     ctx: typer.Context,
-    home: Annotated[Optional[Path], typer.Option("--home", help="Home folder; by default TIDEGATE_HOME, or the nearest one upward.")] = None,
+    home: Annotated[Path | None, typer.Option("--home", help="Home folder (else TIDEGATE_HOME, or upward).")] = None,
 ) -> None:
     ctx.obj = home
-    quiet()
+    for key, value in QUIET.items():
+        os.environ.setdefault(key, value)
 
 
 @app.command()
@@ -40,28 +46,14 @@ def version() -> None:
     typer.echo(__version__)
 
 
-@app.command()
-def replay(
-    ctx: typer.Context,
-    model: str,
-    start: Annotated[str, typer.Option("--from", help="First night, YYYY-MM-DD.")],
-    end: Annotated[str, typer.Option("--to", help="Last night, YYYY-MM-DD.")],
-    policy: Annotated[str, typer.Option(help="tidegate, never, monthly, or all side by side.")] = "tidegate",
-    history: Annotated[Optional[str], typer.Option(help="First night of the first champion's training; 59 nights before --from by default.")] = None,
-    faults: Annotated[Optional[str], typer.Option(help="YAML file of faults to inject, relative to the home.")] = None,
-    replay_id: Annotated[str, typer.Option("--id", help="Name of the replay's folder under var/replay.")] = "replay",
-    out: Annotated[Optional[Path], typer.Option(help="Folder for summary.json and report.html.")] = None,
-) -> None:
-    """Take history through the real steps, night by night."""
-    from tidegate.cli.replaying import run_replay
-
-    run_replay(ctx.obj, model, start, end, policy, history, faults, replay_id, out)
-
-
 def main() -> None:
     """Entry point: a fault is one line on stderr and its own exit code."""
+    from tidegate.cli import config, inspect, quarantine, run
+
+    for room in (run, inspect, quarantine, config):
+        room.add_to(app)
     try:
-        app(standalone_mode=True)
+        app()
     except TidegateError as fault:
         typer.echo(f"tidegate: {fault}", err=True)
         sys.exit(fault.exit_code)

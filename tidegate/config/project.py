@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import cache, lru_cache, reduce
 from typing import Any, TypeVar
 
 from tidegate.config.base import Settings, did_you_mean, show
@@ -81,12 +81,15 @@ class Project:
         if "name" in self.platform.defaults:
             raise ConfigError(f"{DEFAULTS}: name", "keys that models share", "a name", "remove it")
         check_part(Model, self.platform.defaults, DEFAULTS)
+        # A run sees one configuration from its start to its end, whatever is edited meanwhile.
+        self.dataset = cache(self._dataset)
+        self.model = cache(self._model)
 
-    def dataset(self, name: str) -> Dataset:
+    def _dataset(self, name: str) -> Dataset:
         """The dataset of `configs/datasets/<name>.yaml`."""
         return self._parsed(Dataset, name, f"configs/datasets/{name}.yaml", self.dataset_layers(name))
 
-    def model(self, name: str) -> Model:
+    def _model(self, name: str) -> Model:
         """The model of `configs/models/<name>.yaml`, with inherited defaults, checked against its dataset."""
         layers = self.model_layers(name)
         model = self._parsed(Model, name, f"configs/models/{name}.yaml", layers)

@@ -67,7 +67,12 @@ def apply(fault: Truncate | Scale | DropColumn, raw: bytes) -> bytes:
         return raw[: int(len(raw) * fault.keep)]
     frame = pd.read_csv(io.BytesIO(raw), dtype=str, keep_default_na=False)
     if fault.column not in frame.columns:
-        raise UsageError(f"fault on {fault.window}", f"a column among {list(frame.columns)}", repr(fault.column), "correct the fault file")
+        raise UsageError(
+            f"fault on {fault.window}",
+            f"a column among {list(frame.columns)}",
+            repr(fault.column),
+            "correct the fault file",
+        )
     if isinstance(fault, DropColumn):
         frame = frame.drop(columns=[fault.column])
     else:

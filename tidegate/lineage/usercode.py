@@ -28,7 +28,9 @@ def source_folder(path: str, root: Path) -> Path:
     except ModuleNotFoundError:
         spec = None
     if spec is None or not spec.origin:
-        raise ConfigError(path, f"a module at {module.replace('.', '/')}.py below the home, or installed", "none", "correct the path")
+        raise ConfigError(
+            path, f"a module at {module.replace('.', '/')}.py below the home, or installed", "none", "correct the path"
+        )
     return Path(spec.origin).parent
 
 
@@ -59,4 +61,9 @@ def load_copied(path: str, folder: Path, model: str, digest: str) -> Callable[..
     except AttributeError:
         raise ConfigError(path, f"a function {function!r} in {module}", "none", "correct the name") from None
     except Exception as fault:
-        raise SourceError(f"user code {path}", "a module that can be imported", f"{type(fault).__name__}: {fault}", "mend the user code") from fault
+        raise SourceError(
+            f"user code {path}",
+            "a module that can be imported",
+            f"{type(fault).__name__}: {fault}",
+            "mend the user code",
+        ) from fault

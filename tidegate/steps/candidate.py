@@ -23,17 +23,53 @@ def train_and_register(stores: Stores, model: Model, window: Window, now: dateti
     folder, digest = build_candidate(stores, model, window, now)
     package = stores.package(model.name, 0, digest)
     spec = package.spec
-    held_out = metrics(model.kind, total(reference_blocks(model, package.reference("outcomes"), float(spec["threshold"]))))
-    tags = {"tidegate.model": model.name, "tidegate.reason": reason, "tidegate.window": window.id, "tidegate.package": digest,
-            "tidegate.windows": f"{spec['trained'][0]}..{spec['trained'][-1]}", "tidegate.batches": json_digest(spec["batches"]),
-            "tidegate.labels": json_digest(spec["labels"]), "tidegate.config": spec["config"]["model"], "tidegate.user_code": spec["user"]["digest"],
-            "tidegate.revision": str(spec["code"]["revision"]), "tidegate.lock": str(spec["lock"])}
-    version, run_id = Registry(stores.home.state).register(
-        model.name, folder, params={**spec["params"], "seed": spec["seed"], "rows": spec["rows"], "nights": len(spec["trained"]), "threshold": spec["threshold"]},
-        metrics={f"held_out_{k}": v for k, v in held_out.items()}, tags=tags, evidence={"spec.json": spec},
+    held_out = metrics(
+        model.kind, total(reference_blocks(model, package.reference("outcomes"), float(spec["threshold"])))
     )
-    stores.records.put_version(model.name, version, owner=model.owner, digest=digest, status="candidate", known_at=now,
-                               body={"window": window.id, "reason": reason, "run_id": run_id, "trained_through": spec["trained"][-1], "rows": spec["rows"], "held_out": held_out, "looks": []})
+    tags = {
+        "tidegate.model": model.name,
+        "tidegate.reason": reason,
+        "tidegate.window": window.id,
+        "tidegate.package": digest,
+        "tidegate.windows": f"{spec['trained'][0]}..{spec['trained'][-1]}",
+        "tidegate.batches": json_digest(spec["batches"]),
+        "tidegate.labels": json_digest(spec["labels"]),
+        "tidegate.config": spec["config"]["model"],
+        "tidegate.user_code": spec["user"]["digest"],
+        "tidegate.revision": str(spec["code"]["revision"]),
+        "tidegate.lock": str(spec["lock"]),
+    }
+    version, run_id = Registry(stores.home.state).register(
+        model.name,
+        folder,
+        params={
+            **spec["params"],
+            "seed": spec["seed"],
+            "rows": spec["rows"],
+            "nights": len(spec["trained"]),
+            "threshold": spec["threshold"],
+        },
+        metrics={f"held_out_{k}": v for k, v in held_out.items()},
+        tags=tags,
+        evidence={"spec.json": spec},
+    )
+    stores.records.put_version(
+        model.name,
+        version,
+        owner=model.owner,
+        digest=digest,
+        status="candidate",
+        known_at=now,
+        body={
+            "window": window.id,
+            "reason": reason,
+            "run_id": run_id,
+            "trained_through": spec["trained"][-1],
+            "rows": spec["rows"],
+            "held_out": held_out,
+            "looks": [],
+        },
+    )
     return version
 
 
@@ -54,7 +90,9 @@ def look_at(stores: Stores, model: Model, version: int, window: Window, now: dat
     calendar = stores.project.calendar(stores.project.dataset(model.dataset))
     next_look = calendar.shift(window, model.gate.look_every.days).id if status == "candidate" else None
     stores.records.set_status(model.name, version, status, looks=looks, next_look=next_look)
-    Registry(stores.home.state).log_evidence(record["body"]["run_id"], f"gate_{len(looks)}.json", {**evidence_of(result, window, now), "outcome": verdict.outcome})
+    Registry(stores.home.state).log_evidence(
+        record["body"]["run_id"],
+        f"gate_{len(looks)}.json",
+        {**evidence_of(result, window, now), "outcome": verdict.outcome},
+    )
     return verdict
-
-

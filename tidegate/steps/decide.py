@@ -23,13 +23,32 @@ def decide_window(stores: Stores, model: Model, window: Window, now: datetime) -
     labelled = labelled_nights(stores, model, window)
     standing = _standing(stores, model, window, champion, labelled, blocked=quality is None or not quality.passed)
     evidence: dict[str, Verdict] = {}
-    if champion is not None and model.retrain.policy == "evidence" and not standing.blocked and standing.candidate is None:
+    if (
+        champion is not None
+        and model.retrain.policy == "evidence"
+        and not standing.blocked
+        and standing.candidate is None
+    ):
         evidence = _evidence(stores, model, champion, labelled)
     decision = decide(model, standing, evidence)
-    body = Verdict("pass", (decision.reason,), {"action": decision.action, "losing": dict(decision.losing), **decision.numbers})
-    if stores.records.put_verdict(model.name, "decision", window.id, body, now) and decision.action in ("retrain", "regate"):
+    body = Verdict(
+        "pass", (decision.reason,), {"action": decision.action, "losing": dict(decision.losing), **decision.numbers}
+    )
+    if stores.records.put_verdict(model.name, "decision", window.id, body, now) and decision.action in (
+        "retrain",
+        "regate",
+    ):
         with stores.control.write() as c:
-            ledger.append(c, namespace=stores.namespace, owner=model.owner, model=model.name, kind="decision", window=window.id, at=now, body=body.as_dict())
+            ledger.append(
+                c,
+                namespace=stores.namespace,
+                owner=model.owner,
+                model=model.name,
+                kind="decision",
+                window=window.id,
+                at=now,
+                body=body.as_dict(),
+            )
     return decision
 
 
@@ -50,22 +69,45 @@ def labelled_nights(stores: Stores, model: Model, window: Window) -> dict[str, i
     return out
 
 
-def _standing(stores: Stores, model: Model, window: Window, champion: tuple[int, Loaded] | None, labelled: dict[str, int], *, blocked: bool) -> Standing:
+def _standing(
+    stores: Stores,
+    model: Model,
+    window: Window,
+    champion: tuple[int, Loaded] | None,
+    labelled: dict[str, int],
+    *,
+    blocked: bool,
+) -> Standing:
     versions = stores.records.versions(model.name)
     waiting = [v for v in versions if v["status"] == "candidate"]
     through = champion[1].spec["trained"][-1] if champion else ""
-    next_look = date.fromisoformat(waiting[-1]["body"]["next_look"]) if waiting and waiting[-1]["body"].get("next_look") else None
+    next_look = (
+        date.fromisoformat(waiting[-1]["body"]["next_look"])
+        if waiting and waiting[-1]["body"].get("next_look")
+        else None
+    )
     return Standing(
-        window.date, champion[0] if champion else None, len(labelled), sum(n > through for n in labelled),
-        tuple(date.fromisoformat(v["body"]["window"]) for v in versions), next_look, waiting[-1]["version"] if waiting else None, blocked,
+        window.date,
+        champion[0] if champion else None,
+        len(labelled),
+        sum(n > through for n in labelled),
+        tuple(date.fromisoformat(v["body"]["window"]) for v in versions),
+        next_look,
+        waiting[-1]["version"] if waiting else None,
+        blocked,
     )
 
 
-def _evidence(stores: Stores, model: Model, champion: tuple[int, Loaded], labelled: dict[str, int]) -> dict[str, Verdict]:
+def _evidence(
+    stores: Stores, model: Model, champion: tuple[int, Loaded], labelled: dict[str, int]
+) -> dict[str, Verdict]:
     version, package = champion
     spec = package.spec
     unseen = [n for n in labelled if n > spec["trained"][-1]][-model.retrain.decay_nights :]
     tallies = nightly_tallies(stores, model, unseen, version)
     recent = blocks_of(tallies, cut(sorted(tallies), model.gate.block_nights))
     reference = reference_blocks(model, package.reference("outcomes"), float(spec["threshold"]))
-    return {"decay": judge_decay(model, reference, recent), "more_data": judge_growth(model, int(spec["rows"]), sum(labelled.values()))}
+    return {
+        "decay": judge_decay(model, reference, recent),
+        "more_data": judge_growth(model, int(spec["rows"]), sum(labelled.values())),
+    }

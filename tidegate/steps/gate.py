@@ -37,7 +37,9 @@ def gate(stores: Stores, model: Model, package: Loaded, window: Window, *, look:
     rows = join(stores.data.read("batches", model.dataset, nights), labels_of(stores, model, nights, window))
     out_of_fold = outcomes.filter(pa.compute.is_in(outcomes["event_window"], pa.array(nights)))
     later = rows.filter(pa.compute.greater(rows["window"], package.spec["trained"][-1]))
-    mine = tally_by(model, out_of_fold, "event_window", float(package.spec["threshold"])) | _tallies(model, package, later)
+    mine = tally_by(model, out_of_fold, "event_window", float(package.spec["threshold"])) | _tallies(
+        model, package, later
+    )
     other = _tallies(model, theirs, rows)
     both = sorted(n for n in mine if n in other and mine[n].n == other[n].n)
     blocks = cut(both, model.gate.block_nights)
@@ -65,5 +67,12 @@ def _dummy(model: Model, outcomes: pa.Table) -> dict[str, Tally]:
 
 def evidence_of(result: GateResult, window: Window, now: datetime) -> dict[str, object]:
     """What `gate.json` holds."""
-    return {"window": window.id, "at": now.isoformat(), "look": result.look, "n": result.n, "blocks": result.blocks,
-            "verdict": result.verdict.as_dict(), "checks": [asdict(c) for c in result.checks]}
+    return {
+        "window": window.id,
+        "at": now.isoformat(),
+        "look": result.look,
+        "n": result.n,
+        "blocks": result.blocks,
+        "verdict": result.verdict.as_dict(),
+        "checks": [asdict(c) for c in result.checks],
+    }

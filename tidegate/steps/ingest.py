@@ -10,8 +10,9 @@ from tidegate.adapters.expectations import judge, read_suite, suite_of
 from tidegate.adapters.source import read_window
 from tidegate.config.dataset import Dataset
 from tidegate.contract.admit import admit
-from tidegate.contract.quality import judge_batch
+from tidegate.contract.quality import QUARANTINE, judge_batch
 from tidegate.contract.volume import judge_volume
+from tidegate.errors import Unreadable
 from tidegate.profile.grid import Grid
 from tidegate.profile.profile import grid_of, profile_of
 from tidegate.profile.table import to_table
@@ -47,7 +48,11 @@ def _passed(stores: Stores, dataset: Dataset, window: Window) -> Verdict | None:
 
 
 def _judge(stores: Stores, dataset: Dataset, window: Window) -> tuple[Verdict, pa.Table, pa.Table]:
-    frame = read_window(dataset.source, window, stores.home)
+    try:
+        frame = read_window(dataset.source, window, stores.home)
+    except Unreadable as fault:
+        # Data that cannot be read is bad data: the window is blocked until a good file comes.
+        return Verdict("fail", (f"NO_DATA: {fault}",)), pa.table({}), QUARANTINE.empty_table()
     admission = admit(frame, dataset, window)
     expectations = suite_of(dataset)
     if dataset.quality.suite:
@@ -55,10 +60,17 @@ def _judge(stores: Stores, dataset: Dataset, window: Window) -> tuple[Verdict, p
     rows = admission.rows.to_pandas().set_index("position", drop=True) if admission.rows.num_rows else None
     judged = judge(rows, expectations) if rows is not None else None
     calendar = stores.project.calendar(dataset)
-    volume = judge_volume(len(frame), _same_weekdays(stores, dataset, window), dataset.quality,
-                          holiday=window.date in calendar.holidays, expected_empty=window.date in calendar.expected_empty)
+    volume = judge_volume(
+        len(frame),
+        _same_weekdays(stores, dataset, window),
+        dataset.quality,
+        holiday=window.date in calendar.holidays,
+        expected_empty=window.date in calendar.expected_empty,
+    )
     released = stores.data_records.verdict(dataset.name, "release", window.id)
-    return judge_batch(frame, admission, judged, volume, dataset, released.numbers if released else {})
+    verdict, good, bad = judge_batch(frame, admission, judged, volume, dataset, released.numbers if released else {})
+    later = [name for name, column in dataset.columns.items() if column.known == "later" and name in good.column_names]
+    return verdict, good.drop_columns(later), bad
 
 
 def _same_weekdays(stores: Stores, dataset: Dataset, window: Window) -> list[int]:

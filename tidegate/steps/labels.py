@@ -12,7 +12,7 @@ import pyarrow as pa
 from tidegate.adapters.source import read_window
 from tidegate.config.model import Model
 from tidegate.contract.admit import conform, row_ids
-from tidegate.errors import SourceError
+from tidegate.errors import SourceError, Unreadable
 from tidegate.steps.stores import Stores
 from tidegate.windows import Window
 
@@ -31,22 +31,36 @@ def collect_labels(stores: Stores, model: Model, window: Window, now: datetime) 
     dataset = stores.project.dataset(model.dataset)
     calendar = stores.project.calendar(dataset)
     event = window if model.label.arrived_at else calendar.shift(window, -delay_nights(model))
-    frame = read_window(model.label.source, event, stores.home)
+    try:
+        frame = read_window(model.label.source, event, stores.home)
+    except Unreadable:
+        # No labels yet: the window stays immature, and a later run of this night finds them.
+        return 0
     missing = [c for c in (*dataset.key, dataset.event_time, model.label.column) if c not in frame.columns]
     if missing:
-        raise SourceError(f"label source of {model.name}", f"columns {missing}", f"{list(frame.columns)[:12]}", "return the key, the event time and the label")
+        raise SourceError(
+            f"label source of {model.name}",
+            f"columns {missing}",
+            f"{list(frame.columns)[:12]}",
+            "return the key, the event time and the label",
+        )
     frame = frame[frame[model.label.column].notna()].reset_index(drop=True)
     keys = {}
     for name in dict.fromkeys((*dataset.key, dataset.event_time)):
         keys[name], wrong = conform(frame[name], dataset.columns[name])
         usable = ~(wrong | keys[name].isna().to_numpy())
-        frame, keys = frame[usable].reset_index(drop=True), {k: v[usable].reset_index(drop=True) for k, v in keys.items()}
+        frame, keys = (
+            frame[usable].reset_index(drop=True),
+            {k: v[usable].reset_index(drop=True) for k, v in keys.items()},
+        )
     when = pd.to_datetime(keys[dataset.event_time], utc=True)
-    table = pa.table({
-        "row_id": pa.array(row_ids([keys[k] for k in dataset.key]), pa.string()),
-        "event_window": pa.array([calendar.of(t.to_pydatetime()).id for t in when], pa.string()),
-        "label": pa.array(encode(model, frame[model.label.column]), pa.float64()),
-    }).sort_by("row_id")
+    table = pa.table(
+        {
+            "row_id": pa.array(row_ids([keys[k] for k in dataset.key]), pa.string()),
+            "event_window": pa.array([calendar.of(t.to_pydatetime()).id for t in when], pa.string()),
+            "label": pa.array(encode(model, frame[model.label.column]), pa.float64()),
+        }
+    ).sort_by("row_id")
     stores.lake.put("labels", model.name, window.id, table, now)
     return table.num_rows
 
@@ -62,14 +76,26 @@ def encode(model: Model, labels: pd.Series) -> np.ndarray:
     if model.kind == "regression":
         values = pd.to_numeric(labels, errors="coerce").to_numpy(dtype=float)
         if not np.isfinite(values).all():
-            raise SourceError(f"label {model.label.column}", "finite numbers", repr(labels[~np.isfinite(values)].iloc[0]), "mend the label source")
+            raise SourceError(
+                f"label {model.label.column}",
+                "finite numbers",
+                repr(labels[~np.isfinite(values)].iloc[0]),
+                "mend the label source",
+            )
         return values
     classes = list(model.label.classes or ())
     if model.kind == "binary":
         classes = [c for c in classes if c != model.label.positive] + [model.label.positive]
     at = {str(c): float(i) for i, c in enumerate(classes)}
-    texts = labels.map(lambda v: str(int(v)) if isinstance(v, (float, np.floating)) and float(v).is_integer() else str(v))
+    texts = labels.map(
+        lambda v: str(int(v)) if isinstance(v, (float, np.floating)) and float(v).is_integer() else str(v)
+    )
     unknown = texts[~texts.isin(at)]
     if len(unknown):
-        raise SourceError(f"label {model.label.column}", f"one of {classes}", repr(unknown.iloc[0]), "mend the label source or declare the class in label.classes")
+        raise SourceError(
+            f"label {model.label.column}",
+            f"one of {classes}",
+            repr(unknown.iloc[0]),
+            "mend the label source or declare the class in label.classes",
+        )
     return texts.map(at).to_numpy(dtype=float)

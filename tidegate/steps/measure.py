@@ -18,8 +18,19 @@ from tidegate.steps.outcomes import join, labels_of, tally_by, tally_table
 from tidegate.steps.stores import Stores
 from tidegate.windows import Window
 
-SCHEMA = pa.schema([("segment", pa.string()), ("value_of", pa.string()), ("metric", pa.string()), ("value", pa.float64()),
-                    ("n", pa.int64()), ("n_eff", pa.float64()), ("coverage", pa.float64()), ("version", pa.int32()), ("tally", pa.string())])
+SCHEMA = pa.schema(
+    [
+        ("segment", pa.string()),
+        ("value_of", pa.string()),
+        ("metric", pa.string()),
+        ("value", pa.float64()),
+        ("n", pa.int64()),
+        ("n_eff", pa.float64()),
+        ("coverage", pa.float64()),
+        ("version", pa.int32()),
+        ("tally", pa.string()),
+    ]
+)
 
 
 def matured(stores: Stores, model: Model, window: Window) -> Window:
@@ -60,24 +71,54 @@ def _counts(rows: pa.Table, column: str) -> tuple[pa.Array, pa.Array]:
     return struct.field(0).to_numpy(zero_copy_only=False), struct.field(1).to_numpy()
 
 
-def _row(segment: str, of: str, metric: str, value: float, n: int, effect: float, coverage: float, version: int, tally: str | None = None) -> dict[str, object]:
+def _row(
+    segment: str,
+    of: str,
+    metric: str,
+    value: float,
+    n: int,
+    effect: float,
+    coverage: float,
+    version: int,
+    tally: str | None = None,
+) -> dict[str, object]:
     n_eff = n / effect if effect and not math.isnan(effect) else math.nan
-    return {"segment": segment, "value_of": of, "metric": metric, "value": value, "n": n, "n_eff": n_eff, "coverage": coverage, "version": version, "tally": tally}
+    return {
+        "segment": segment,
+        "value_of": of,
+        "metric": metric,
+        "value": value,
+        "n": n,
+        "n_eff": n_eff,
+        "coverage": coverage,
+        "version": version,
+        "tally": tally,
+    }
 
 
-def _rows(segment: str, of: str, model: Model, tally: Tally, rows: int, effect: float, version: int, *, keep: bool) -> list[dict[str, object]]:
+def _rows(
+    segment: str, of: str, model: Model, tally: Tally, rows: int, effect: float, version: int, *, keep: bool
+) -> list[dict[str, object]]:
     coverage = tally.n / rows if rows else math.nan
-    out = [_row(segment, of, name, value, tally.n, effect, coverage, version) for name, value in metrics(model.kind, tally).items()]
+    out = [
+        _row(segment, of, name, value, tally.n, effect, coverage, version)
+        for name, value in metrics(model.kind, tally).items()
+    ]
     if keep:
-        out.append(_row(segment, of, "tally", math.nan, tally.n, effect, coverage, version, json.dumps(tally.as_dict())))
+        out.append(
+            _row(segment, of, "tally", math.nan, tally.n, effect, coverage, version, json.dumps(tally.as_dict()))
+        )
     return out
 
 
 def nightly_tallies(stores: Stores, model: Model, events: list[str], version: int | None = None) -> dict[str, Tally]:
     """The stored tallies of matured windows, of one version if asked."""
     table = stores.lake.read("metrics", model.name, events, columns=["metric", "version", "tally"])
-    return {r["window"]: Tally.from_dict(json.loads(r["tally"])) for r in table.to_pylist()
-            if r["metric"] == "tally" and (version is None or r["version"] == version)}
+    return {
+        r["window"]: Tally.from_dict(json.loads(r["tally"]))
+        for r in table.to_pylist()
+        if r["metric"] == "tally" and (version is None or r["version"] == version)
+    }
 
 
 def reference_blocks(model: Model, outcomes: pa.Table, threshold: float) -> list[Tally]:

@@ -22,7 +22,13 @@ def labels_of(stores: Stores, model: Model, events: Sequence[str], known: Window
     Columns `row_id`, `event_window`, `label`; sorted by row.
     """
     if not events:
-        return pa.table({"row_id": pa.array([], pa.string()), "event_window": pa.array([], pa.string()), "label": pa.array([], pa.float64())})
+        return pa.table(
+            {
+                "row_id": pa.array([], pa.string()),
+                "event_window": pa.array([], pa.string()),
+                "label": pa.array([], pa.float64()),
+            }
+        )
     calendar = stores.project.calendar(stores.project.dataset(model.dataset))
     delay = delay_nights(model)
     last = known.id if model.label.arrived_at else min(known.id, calendar.shift(calendar.window(max(events)), delay).id)
@@ -57,4 +63,7 @@ def tally_by(model: Model, joined: pa.Table, column: str, threshold: float) -> d
     """A tally for each value of a column; nulls go to 'missing'."""
     values = pc.fill_null(joined[column].cast(pa.string()), "missing").to_numpy(zero_copy_only=False)
     scores, labels = scores_of(joined) if joined.num_rows else np.zeros(0), joined["label"].to_numpy()
-    return {str(v): tally_of(model, scores[values == v], labels[values == v], threshold) for v in sorted(set(values.tolist()))}
+    return {
+        str(v): tally_of(model, scores[values == v], labels[values == v], threshold)
+        for v in sorted(set(values.tolist()))
+    }

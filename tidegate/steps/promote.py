@@ -26,11 +26,26 @@ def smoke_test(package: Loaded) -> None:
     found = package.scores(probe)
     gap = float(np.max(np.abs(found - expected))) if len(expected) else 0.0
     if not gap <= 1e-9:
-        raise IntegrityError(f"package {package.digest[:12]}", "the training's predictions to 1e-9", f"a difference of {gap:.2e}", "do not serve it; retrain with the locked libraries")
+        raise IntegrityError(
+            f"package {package.digest[:12]}",
+            "the training's predictions to 1e-9",
+            f"a difference of {gap:.2e}",
+            "do not serve it; retrain with the locked libraries",
+        )
 
 
-def promote(stores: Stores, model: Model, version: int, window: Window, now: datetime, *, why: dict[str, Any], by: str, expected: ServingPlan | None = None,
-            lease: Lease | None = None) -> ServingPlan:
+def promote(
+    stores: Stores,
+    model: Model,
+    version: int,
+    window: Window,
+    now: datetime,
+    *,
+    why: dict[str, Any],
+    by: str,
+    expected: ServingPlan | None = None,
+    lease: Lease | None = None,
+) -> ServingPlan:
     """Intent, load, smoke test, switch by compare-and-swap, then mirror the alias.
 
     Raises
@@ -42,16 +57,39 @@ def promote(stores: Stores, model: Model, version: int, window: Window, now: dat
     """
     record = next((v for v in stores.records.versions(model.name) if v["version"] == version), None)
     if record is None or record["status"] not in ("challenger", "retired"):
-        raise UsageError(f"version {version} of {model.name}", "a challenger that passed the gate", record["status"] if record else "no such version", f"look at tidegate lineage {model.name}")
+        raise UsageError(
+            f"version {version} of {model.name}",
+            "a challenger that passed the gate",
+            record["status"] if record else "no such version",
+            f"look at tidegate lineage {model.name}",
+        )
     plan = expected or stores.plans.get(model.name)
     with stores.control.write() as c:
-        ledger.append(c, namespace=stores.namespace, owner=model.owner, model=model.name, kind="intent", window=window.id, at=now,
-                      body={"promote": version, "digest": record["digest"], "by": by})
+        ledger.append(
+            c,
+            namespace=stores.namespace,
+            owner=model.owner,
+            model=model.name,
+            kind="intent",
+            window=window.id,
+            at=now,
+            body={"promote": version, "digest": record["digest"], "by": by},
+        )
     smoke_test(stores.package(model.name, version, record["digest"]))
-    after = stores.plans.swap(plan, replace(plan, champion=version, champion_digest=record["digest"], challenger=None, challenger_digest=None),
-                              owner=model.owner, window=window.id, at=now, why={"by": by, **why}, lease=lease, now=stores.leases.clock())
+    after = stores.plans.swap(
+        plan,
+        replace(plan, champion=version, champion_digest=record["digest"], challenger=None, challenger_digest=None),
+        owner=model.owner,
+        window=window.id,
+        at=now,
+        why={"by": by, **why},
+        lease=lease,
+        now=stores.leases.clock(),
+    )
     if plan.champion is not None and plan.champion != version:
         stores.records.set_status(model.name, plan.champion, "retired")
     stores.records.set_status(model.name, version, "champion", promoted=window.id)
-    Registry(stores.home.state).mirror(model.name, "champion", version, {"tidegate.status": "champion", "tidegate.promoted": window.id})
+    Registry(stores.home.state).mirror(
+        model.name, "champion", version, {"tidegate.status": "champion", "tidegate.promoted": window.id}
+    )
     return after

@@ -23,7 +23,9 @@ POLICIES = ("tidegate", "never", "monthly")
 RETRAIN = {"tidegate": "evidence", "never": "never", "monthly": "monthly"}
 
 
-def prepare_home(base: Home, model_name: str, replay_id: str, policy: str, faults: str | None, start: date, end: date) -> Home:
+def prepare_home(
+    base: Home, model_name: str, replay_id: str, policy: str, faults: str | None, start: date, end: date
+) -> Home:
     """The home of one policy: its own lake, control and MLflow; ingest shared with the others.
 
     In a replay nobody is there to approve, so promotion is automatic.
@@ -45,11 +47,15 @@ def inject(home: Home, dataset_name: str, faults: str | None, start: date, end: 
         if not start <= fault.window <= end:
             continue
         if not dataset.source.files:
-            raise SourceError(f"dataset {dataset_name}", "source.files, to inject faults into", "none", "leave out --faults")
+            raise SourceError(
+                f"dataset {dataset_name}", "source.files, to inject faults into", "none", "leave out --faults"
+            )
         name = dataset.source.files.format(date=fault.window.isoformat())
         original, target = home.root / name, home.shared / "injected" / name
         if not original.is_file():
-            raise SourceError(f"source file {name}", "a file to inject a fault into", "no such file", "correct the fault's window")
+            raise SourceError(
+                f"source file {name}", "a file to inject a fault into", "no such file", "correct the fault's window"
+            )
         target.parent.mkdir(parents=True, exist_ok=True)
         data = apply(fault, original.read_bytes())
         if not target.is_file() or target.read_bytes() != data:
@@ -96,10 +102,23 @@ class Progress:
     def night(self, window: Window, night: NightLike) -> None:
         event = matured(self.stores, self.model, window)
         tally = nightly_tallies(self.stores, self.model, [event.id]).get(event.id, EMPTY)
-        self._write({"phase": "night", "window": window.id, "event": event.id, "blocked": not night.quality.passed, "alarms": len(night.alarms),
-                     "retrain": night.decision.action == "retrain", "reason": night.decision.reason, "gate": night.gate.outcome if night.gate else None,
-                     "promoted": night.promoted, "version": night.version, "n": tally.n, "tally": tally.as_dict() if tally.n else None,
-                     "metrics": {k: v for k, v in metrics(self.model.kind, tally).items() if v == v} if tally.n else {}})
+        self._write(
+            {
+                "phase": "night",
+                "window": window.id,
+                "event": event.id,
+                "blocked": not night.quality.passed,
+                "alarms": len(night.alarms),
+                "retrain": night.decision.action == "retrain",
+                "reason": night.decision.reason,
+                "gate": night.gate.outcome if night.gate else None,
+                "promoted": night.promoted,
+                "version": night.version,
+                "n": tally.n,
+                "tally": tally.as_dict() if tally.n else None,
+                "metrics": {k: v for k, v in metrics(self.model.kind, tally).items() if v == v} if tally.n else {},
+            }
+        )
 
     def done(self) -> None:
         self._write({"phase": "done"})

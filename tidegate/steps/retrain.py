@@ -45,7 +45,9 @@ def build_candidate(stores: Stores, model: Model, window: Window, now: datetime)
         raise UsageError(f"model {model.name}", "estimator.build", "a monitor-only model", "declare build to train it")
     nights = sorted(labelled_nights(stores, model, window))
     if len(nights) < 3:
-        raise UsageError(f"training set of {model.name}", "at least 3 matured nights", f"{len(nights)}", "ingest more windows first")
+        raise UsageError(
+            f"training set of {model.name}", "at least 3 matured nights", f"{len(nights)}", "ingest more windows first"
+        )
     batches = stores.data.read("batches", model.dataset, nights)
     rows = join(batches, labels_of(stores, model, nights, window))
     dataset = stores.project.dataset(model.dataset)
@@ -55,18 +57,37 @@ def build_candidate(stores: Stores, model: Model, window: Window, now: datetime)
     if model.estimator.features:
         code = copy_code(model.estimator.features, stores.home.root, user)
     spec: dict[str, Any] = {
-        "model": model.name, "kind": model.kind, "features": {f: dataset.columns[f].type for f in model.features}, "classes": _classes(model),
-        "user": {"build": model.estimator.build, "features": model.estimator.features, "digest": code}, "params": dict(model.estimator.params), "seed": model.estimator.seed,
+        "model": model.name,
+        "kind": model.kind,
+        "features": {f: dataset.columns[f].type for f in model.features},
+        "classes": _classes(model),
+        "user": {"build": model.estimator.build, "features": model.estimator.features, "digest": code},
+        "params": dict(model.estimator.params),
+        "seed": model.estimator.seed,
     }
     features = load_copied(model.estimator.features, user, model.name, code) if model.estimator.features else None
     frame = design(rows, spec, features)
     target = rows["label"].to_numpy()
     night_of = rows["window"].to_pylist()
     fold_of = folds(nights, model.gate.block_nights)
-    trained = train(load_copied(model.estimator.build, user, model.name, code), spec["params"], model.estimator.seed, frame,
-                    target if model.kind == "regression" else target.astype(int), np.array([fold_of[n] for n in night_of]), spec)
+    trained = train(
+        load_copied(model.estimator.build, user, model.name, code),
+        spec["params"],
+        model.estimator.seed,
+        frame,
+        target if model.kind == "regression" else target.astype(int),
+        np.array([fold_of[n] for n in night_of]),
+        spec,
+    )
     spec |= _lineage(stores, model, nights, rows.num_rows, trained.scores, target, now, window)
-    outcomes = pa.table({"row_id": rows["row_id"], "event_window": pa.array(night_of), "label": rows["label"], **score_columns(model, trained.scores)})
+    outcomes = pa.table(
+        {
+            "row_id": rows["row_id"],
+            "event_window": pa.array(night_of),
+            "label": rows["label"],
+            **score_columns(model, trained.scores),
+        }
+    )
     outcomes = outcomes.append_column("prediction", pa.array(_guess(model, trained.scores, spec["threshold"])))
     blocks = reference_blocks(model, outcomes, spec["threshold"])
     spec["design_effect"] = effect_of(model, blocks, _row_variance(model, trained.scores, target))
@@ -100,7 +121,11 @@ def _folder(stores: Stores, model: Model) -> Path:
 
 def _classes(model: Model) -> list[Any]:
     classes = list(model.label.classes or ())
-    return [c for c in classes if c != model.label.positive] + [model.label.positive] if model.kind == "binary" else classes
+    return (
+        [c for c in classes if c != model.label.positive] + [model.label.positive]
+        if model.kind == "binary"
+        else classes
+    )
 
 
 def _guess(model: Model, scores: np.ndarray, threshold: float) -> np.ndarray:
@@ -127,31 +152,57 @@ def best_threshold(model: Model, scores: np.ndarray, target: np.ndarray) -> floa
     negative, positive = tally_of(model, scores, target).hist[0]
     # Positive at or above bin i: every row in a bin below it is predicted negative.
     tn, fn = np.append(0, np.cumsum(negative)), np.append(0, np.cumsum(positive))
-    value = k.true_negative * tn + k.false_negative * fn + k.false_positive * (tn[-1] - tn) + k.true_positive * (fn[-1] - fn)
+    value = (
+        k.true_negative * tn
+        + k.false_negative * fn
+        + k.false_positive * (tn[-1] - tn)
+        + k.true_positive * (fn[-1] - fn)
+    )
     return float(np.argmax(value)) / BINS
 
 
-def _lineage(stores: Stores, model: Model, nights: list[str], rows: int, scores: np.ndarray, target: np.ndarray, now: datetime, window: Window) -> dict[str, Any]:
+def _lineage(
+    stores: Stores,
+    model: Model,
+    nights: list[str],
+    rows: int,
+    scores: np.ndarray,
+    target: np.ndarray,
+    now: datetime,
+    window: Window,
+) -> dict[str, Any]:
     """What the version was made from: windows and their digests, configuration, code, libraries."""
     from tidegate.adapters.packages import requirements
 
     dataset = stores.project.dataset(model.dataset)
     lock = stores.home.root / "requirements.lock"
     return {
-        "trained": nights, "rows": rows, "as_of": window.id, "trained_at": now.isoformat(), "threshold": best_threshold(model, scores, target),
+        "trained": nights,
+        "rows": rows,
+        "as_of": window.id,
+        "trained_at": now.isoformat(),
+        "threshold": best_threshold(model, scores, target),
         "batches": {s.window: s.digest for s in stores.data.many("batches", model.dataset, nights)},
         "labels": {s.window: s.digest for s in stores.lake.many("labels", model.name) if s.window <= window.id},
-        "config": {"model": json_digest(model.model_dump(mode="json")), "dataset": json_digest(dataset.model_dump(mode="json"))},
-        "code": {"tidegate": __version__, "revision": _revision(stores.home.root)}, "libraries": requirements(),
+        "config": {
+            "model": json_digest(model.model_dump(mode="json")),
+            "dataset": json_digest(dataset.model_dump(mode="json")),
+        },
+        "code": {"tidegate": __version__, "revision": _revision(stores.home.root)},
+        "libraries": requirements(),
         "lock": file_digest(lock) if lock.is_file() else None,
     }
 
 
 def _revision(root: Path) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S607
+        done = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )  # noqa: S607
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None
-
-

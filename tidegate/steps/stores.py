@@ -73,5 +73,14 @@ def open_stores(home: Home) -> Stores:
     project = load_project(home)
     space, ttl = project.platform.namespace, project.platform.lease.total_seconds()
     data, own = open_control(home.shared), open_control(home.state)
-    return Stores(project, Lake(home.shared, data, space), Records(data, space), Leases(data, space, ttl),
-                  Lake(home.state, own, space), Records(own, space), Leases(own, space, ttl), Plans(own, space), own)
+    return Stores(
+        project,
+        Lake(home.shared, data, space),
+        Records(data, space),
+        Leases(data, space, ttl),
+        Lake(home.state, own, space),
+        Records(own, space),
+        Leases(own, space, ttl),
+        Plans(own, space),
+        own,
+    )

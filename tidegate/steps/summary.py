@@ -19,7 +19,15 @@ from tidegate.steps.stores import Stores, open_stores
 from tidegate.windows import Window
 
 
-def summarise(homes: dict[str, Home], model_name: str, start: Window, end: Window, *, wall_s: float, injected: Sequence[dict[str, str]]) -> dict[str, Any]:
+def summarise(
+    homes: dict[str, Home],
+    model_name: str,
+    start: Window,
+    end: Window,
+    *,
+    wall_s: float,
+    injected: Sequence[dict[str, str]],
+) -> dict[str, Any]:
     """The comparison as `summary.json` holds it.
 
     Months count alike in the means. Areas under curves are exact here, from rows.
@@ -31,20 +39,33 @@ def summarise(homes: dict[str, Home], model_name: str, start: Window, end: Windo
     nights = [w.id for w in calendar.range(start.date, end.date)]
     outcomes = {policy: _outcomes(s, model, nights, end) for policy, s in stores.items()}
     common = _common(list(outcomes.values()))
-    by_month = {policy: _months(stores[policy], model, table.filter(pc.is_in(table["row_id"], common))) for policy, table in outcomes.items()}
+    by_month = {
+        policy: _months(stores[policy], model, table.filter(pc.is_in(table["row_id"], common)))
+        for policy, table in outcomes.items()
+    }
     verdicts = first.data_records.verdicts(model.dataset, "quality", nights)
     quarantined = first.data.read("quarantine", model.dataset, nights)
     out: dict[str, Any] = {
-        "model": model_name, "from": start.id, "to": end.id, "windows": len(nights), "rows": len(common), "wall_s": round(wall_s, 1),
+        "model": model_name,
+        "from": start.id,
+        "to": end.id,
+        "windows": len(nights),
+        "rows": len(common),
+        "wall_s": round(wall_s, 1),
         "policies": {policy: _policy(stores[policy], model, months) for policy, months in by_month.items()},
         "blocked": [{"window": w, "reasons": list(v.reasons)} for w, v in verdicts.items() if v.outcome == "fail"],
         "quarantined_rows": quarantined.num_rows,
-        "alarms": {policy: len([a for a in s.records.alarms(model_name) if start.id <= a.window <= end.id]) for policy, s in stores.items()},
+        "alarms": {
+            policy: len([a for a in s.records.alarms(model_name) if start.id <= a.window <= end.id])
+            for policy, s in stores.items()
+        },
         "injected": list(injected),
         "months": by_month,
         "events": {policy: _events(s, model_name) for policy, s in stores.items()},
     }
-    out["coverage"] = {policy: round(len(t) / max(_scored(stores[policy], model, nights), 1), 4) for policy, t in outcomes.items()}
+    out["coverage"] = {
+        policy: round(len(t) / max(_scored(stores[policy], model, nights), 1), 4) for policy, t in outcomes.items()
+    }
     return out
 
 
@@ -66,7 +87,10 @@ def _common(tables: list[pa.Table]) -> pa.Array:
 
 def _months(stores: Stores, model: Model, table: pa.Table) -> dict[str, dict[str, float]]:
     months = pc.utf8_slice_codeunits(table["window"], 0, 7).to_numpy(zero_copy_only=False)
-    thresholds = {v["version"]: float(stores.package(model.name, v["version"], v["digest"]).spec["threshold"]) for v in stores.records.versions(model.name)}
+    thresholds = {
+        v["version"]: float(stores.package(model.name, v["version"], v["digest"]).spec["threshold"])
+        for v in stores.records.versions(model.name)
+    }
     out = {}
     for month in sorted(set(months.tolist())):
         rows = table.filter(pa.array(months == month))
@@ -78,8 +102,13 @@ def _metrics(model: Model, rows: pa.Table, thresholds: dict[int, float]) -> dict
     from tidegate.performance.tally import total
 
     versions = rows["version"].to_numpy()
-    tally = total([tally_of(model, scores_of(part), part["label"].to_numpy(), thresholds[v])
-                   for v in sorted(set(versions.tolist())) for part in [rows.filter(pa.array(versions == v))]])
+    tally = total(
+        [
+            tally_of(model, scores_of(part), part["label"].to_numpy(), thresholds[v])
+            for v in sorted(set(versions.tolist()))
+            for part in [rows.filter(pa.array(versions == v))]
+        ]
+    )
     values = metrics(model.kind, tally)
     if model.kind == "binary":
         from sklearn.metrics import average_precision_score, roc_auc_score
@@ -100,7 +129,14 @@ def _policy(stores: Stores, model: Model, months: dict[str, dict[str, float]]) -
 
 
 def _events(stores: Stores, model: str) -> list[dict[str, Any]]:
-    return [{"window": v["body"]["window"], "version": v["version"], "reason": v["body"]["reason"], "status": v["status"], "looks": v["body"]["looks"],
-             "promoted": v["body"].get("promoted")} for v in stores.records.versions(model)]
-
-
+    return [
+        {
+            "window": v["body"]["window"],
+            "version": v["version"],
+            "reason": v["body"]["reason"],
+            "status": v["status"],
+            "looks": v["body"]["looks"],
+            "promoted": v["body"].get("promoted"),
+        }
+        for v in stores.records.versions(model)
+    ]

@@ -21,8 +21,19 @@ from tidegate.steps.stores import Stores
 from tidegate.verdicts import Alarm, Finding
 from tidegate.windows import Window
 
-FINDINGS = pa.schema([("monitor", pa.string()), ("subject", pa.string()), ("statistic", pa.string()), ("value", pa.float64()), ("limit", pa.float64()),
-                      ("outcome", pa.string()), ("n", pa.int64()), ("n_eff", pa.float64()), ("reason", pa.string())])
+FINDINGS = pa.schema(
+    [
+        ("monitor", pa.string()),
+        ("subject", pa.string()),
+        ("statistic", pa.string()),
+        ("value", pa.float64()),
+        ("limit", pa.float64()),
+        ("outcome", pa.string()),
+        ("n", pa.int64()),
+        ("n_eff", pa.float64()),
+        ("reason", pa.string()),
+    ]
+)
 
 
 def watch(stores: Stores, model: Model, window: Window, now: datetime) -> list[Alarm]:
@@ -55,7 +66,9 @@ def _drifts(stores: Stores, model: Model, package: Loaded, window: Window, now: 
     rows = stores.lake.read("inferences", model.name, [window.id])
     outcomes = package.reference("outcomes")
     if rows.num_rows:
-        out["prediction"] = [_own_drift(model, "prediction", _prediction(model, outcomes), _prediction(model, rows), confidence)]
+        out["prediction"] = [
+            _own_drift(model, "prediction", _prediction(model, outcomes), _prediction(model, rows), confidence)
+        ]
     event = matured(stores, model, window)
     labels = labels_of(stores, model, [event.id], window)
     if labels.num_rows:
@@ -67,7 +80,9 @@ def _prediction(model: Model, table: pa.Table) -> pa.ChunkedArray:
     return table["score"] if "score" in table.column_names else table["prediction"]
 
 
-def _own_drift(model: Model, name: str, reference: pa.ChunkedArray, current: pa.ChunkedArray, confidence: float) -> Drift:
+def _own_drift(
+    model: Model, name: str, reference: pa.ChunkedArray, current: pa.ChunkedArray, confidence: float
+) -> Drift:
     """Drift of the model's own column, on a grid fitted to its reference."""
     numeric = model.kind == "regression" or (name == "prediction" and model.kind == "binary")
     ref, cur = (pa.table({name: c if numeric else c.cast(pa.int64()).cast(pa.string())}) for c in (reference, current))
@@ -81,5 +96,3 @@ def recent_findings(stores: Stores, model: Model, window: Window) -> list[Findin
     nights = [calendar.shift(window, -k).id for k in range(model.monitors.within)]
     table = stores.lake.read("findings", model.name, nights)
     return [Finding(**r) for r in table.to_pylist()] if table.num_rows else []
-
-

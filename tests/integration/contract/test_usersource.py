@@ -43,8 +43,14 @@ def test_a_name_of_the_standard_library_is_the_homes_own_and_hides_nothing(tmp_p
 
 
 def test_dataclasses_and_annotations_work_in_user_code(tmp_path):
-    write(tmp_path, "from __future__ import annotations\nfrom dataclasses import dataclass\n"
-          "from typing import ClassVar\n@dataclass\nclass A:\n    k: ClassVar[int] = 3\n    x: int = 1\ndef f():\n    return A().x\n")  # fmt: skip
+    text = (
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass\n"
+        "from typing import ClassVar\n"
+        "@dataclass\nclass A:\n    k: ClassVar[int] = 3\n    x: int = 1\n"
+        "def f():\n    return A().x\n"
+    )
+    write(tmp_path, text)
     assert call_user("mine:f", tmp_path) == 1
 
 

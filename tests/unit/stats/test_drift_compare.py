@@ -137,11 +137,20 @@ def test_a_swap_between_two_integers_is_seen_by_psi(to):
     assert d.psi > d.psi_limit
 
 
-def test_an_atom_that_moves_within_its_bucket_is_seen():
-    d = drift(np.repeat([0.0, 1000.0], [700, 300]), np.repeat([0.0, 1001.0], [70, 30]))
+@pytest.mark.parametrize(("before", "after"), [(1000.0, 1001.0), (1001.0, 1000.0)])
+def test_an_atom_that_moves_within_its_bucket_is_seen(before, after):
+    d = drift(np.repeat([0.0, before], [700, 300]), np.repeat([0.0, after], [70, 30]))
     assert d.ks == pytest.approx(0.3)
     assert d.psi > d.psi_limit
-    assert d.w1_sigma == pytest.approx(0.3 / (1000 * math.sqrt(0.21)))
+    assert d.w1_sigma == pytest.approx(0.3 / (before * math.sqrt(0.21)))
+
+
+def test_what_was_always_missing_is_not_drift():
+    def column(n):
+        return pa.array([None, float("inf"), 1.0, 2.0, 3.0] * n, pa.float64())
+    d = drift(column(200), column(40))
+    assert d.missing == 0
+    assert d.psi < d.psi_limit / 10
 
 
 def test_the_same_number_in_float32_is_not_drift():

@@ -69,7 +69,8 @@ def test_scipys_exact_ks_agrees(counts):
     r, c = np.array(counts).T
     assume(r.sum() > 0 and c.sum() > 0)
     x = np.arange(len(r))
-    exact = ks_2samp(np.repeat(x, r), np.repeat(x, c), method="asymp").statistic
+    with np.errstate(all="ignore"):  # scipy's p-value, which is not asked for here, divides by zero now and then
+        exact = ks_2samp(np.repeat(x, r), np.repeat(x, c), method="asymp").statistic
     assert ks(r, c) == pytest.approx(float(exact), abs=1e-12)
 
 

@@ -57,6 +57,13 @@ def test_values_of_any_size_are_told_apart_once_fitted():
         assert len(set(bucket_of(extreme, axis_of(extreme)))) == 3
 
 
+def test_values_off_the_scale_share_the_outermost_finite_bucket():
+    axis = Axis("number")
+    buckets = bucket_of(np.array([-1.7e308, -3.4e38, 3.4e38, 1.7e308]), axis)
+    assert buckets.tolist() == [0x0080, 0x0080, 0xFF7F, 0xFF7F]
+    assert np.isfinite(value_of(buckets, axis)).all()
+
+
 def test_an_outlier_among_the_few_rows_away_from_an_atom_does_not_set_the_scale():
     revenue = np.array([0.0] * 90 + [10.0, 20.0, 30.0] * 3 + [1e12])
     axis = axis_of(revenue)

@@ -98,6 +98,9 @@ def test_profiles_of_different_grids_or_none_refuse_to_merge():
         a.merge(b)
     with pytest.raises(UsageError, match="one grid"):
         a.columns["x"].merge(b.columns["x"], 1000)
+    narrower = Profile(Grid(a.grid.axes, max_categories=2), a.columns)
+    with pytest.raises(UsageError, match="one grid"):
+        a.merge(narrower)
     with pytest.raises(UsageError, match="at least one"):
         merge_all([])
 
@@ -197,6 +200,12 @@ def test_merging_beyond_the_cap_loses_no_row():
     assert len(merged.counts) == 1000
     assert merged.counts["common"] == 15
     assert sum(merged.counts.values()) == merged.n == 3 * 805
+
+
+def test_merging_beyond_the_cap_does_not_depend_on_the_side():
+    a, b = one(["p", "q", "z"], Axis("category")), one(["a", "b"], Axis("category"))
+    assert a.merge(b, 3) == b.merge(a, 3)
+    assert a.merge(b, 3).counts == {"a": 1, "b": 1, OTHER: 3}
 
 
 def test_a_value_spelled_like_other_is_other():

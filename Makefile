@@ -1,0 +1,55 @@
+# Everything a fresh machine needs is Python 3.11 or 3.12 and make; each target sets up what it needs.
+SHELL := /bin/bash
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3,$(if $(shell command -v $(p) >/dev/null 2>&1 && $(p) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo yes),$(p))))
+PY := .venv/bin/python
+READY := .venv/.ready
+
+.PHONY: demo test check faults bench lint types imports doctest clean lock help
+
+help: ## Show the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(READY): requirements.lock requirements-uv.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: expected Python 3.11 or 3.12 on the path, found neither. Next: install one, or make PYTHON=/path/to/python"; exit 2; }
+	@echo "Setting up .venv (once, about a minute) ..."
+	@$(PYTHON) -m venv .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@.venv/bin/uv pip install --quiet --python $(PY) --require-hashes --compile-bytecode -r requirements.lock
+	@.venv/bin/uv pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY) ## A year of real flights, night by night, under three policies
+	@$(PY) examples/flights/prepare.py var/flights
+	@.venv/bin/tidegate replay flights --from 2013-03-01 --to 2013-12-31 --history 2013-01-01 --policy all \
+		--faults examples/flights/faults.yaml --id demo --fresh --out var/demo
+
+test: $(READY) ## Unit and integration tests
+	@$(PY) -m pytest -q
+
+check: $(READY) lint types imports doctest test ## Everything that CI asks for
+
+lint: $(READY)
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+
+types: $(READY)
+	@.venv/bin/mypy
+
+imports: $(READY)
+	@.venv/bin/lint-imports
+
+doctest: $(READY)
+	@$(PY) -m pytest -q --doctest-modules tidegate
+
+faults: $(READY) ## Every row of the fault catalogue that has a test, a line each
+	@$(PY) tests/faults.py
+
+bench: $(READY) ## Measure; writes var/bench
+	@$(PY) benchmarks/night.py
+
+lock: $(READY) ## Resolve the dependencies again
+	@.venv/bin/uv pip compile -q -p 3.11 --universal --generate-hashes --no-header --no-emit-index-url \
+		pyproject.toml --extra demo --extra evidently --group dev -o requirements.lock
+
+clean: ## Remove the environment and all state
+	rm -rf .venv var

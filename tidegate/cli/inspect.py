@@ -1,0 +1,98 @@
+"""Verbs that show what is known: `status`, `findings`, `lineage`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tidegate.cli.output import Json, Model, home_of, show
+from tidegate.errors import IntegrityError
+
+
+def status(ctx: typer.Context, model: Model, as_json: Json = False) -> None:
+    """How a model is: champion, waiting candidate, last nights, what was decided."""
+    from tidegate.steps.stores import open_stores
+
+    stores = open_stores(home_of(ctx))
+    settings = stores.project.model(model)
+    plan = stores.plans.get(model)
+    quality = stores.data_records.verdicts(settings.dataset, "quality")
+    decisions = stores.records.verdicts(model, "decision")
+    waiting = stores.candidate(model)
+    nights = sorted(quality)[-7:]
+    rows = [
+        {
+            "window": n,
+            "data": quality[n].outcome,
+            "decision": decisions[n].numbers["action"] if n in decisions else "",
+            "reason": decisions[n].reasons[0] if n in decisions else "",
+        }
+        for n in nights
+    ]
+    if not as_json:
+        typer.echo(
+            f"{model}: champion {plan.champion or 'none'}, plan revision {plan.revision}, "
+            + (f"version {waiting['version']} is {waiting['status']}" if waiting else "no candidate")
+        )
+    show(rows, as_json, empty=f"no nights yet. Next: tidegate nightly {model}")
+
+
+def findings(
+    ctx: typer.Context,
+    model: Model,
+    window: Annotated[str, typer.Argument(help="Date, YYYY-MM-DD.")],
+    subject: Annotated[str | None, typer.Option(help="Only this column.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What the monitors found on one window."""
+    from tidegate.steps.stores import open_stores
+
+    stores = open_stores(home_of(ctx))
+    settings = stores.project.model(model)
+    night = stores.project.calendar(stores.project.dataset(settings.dataset)).window(window)
+    table = stores.lake.read("findings", model, [night.id])
+    wanted = ("monitor", "subject", "statistic", "value", "limit", "outcome", "n", "reason")
+    show(
+        [{k: r[k] for k in wanted} for r in table.to_pylist() if subject in (None, r["subject"])],
+        as_json,
+        empty=f"no findings on {night.id}",
+    )
+
+
+def lineage(ctx: typer.Context, model: Model, as_json: Json = False) -> None:
+    """The ledger of a model: who was champion when, why, on what evidence."""
+    from tidegate.adapters import ledger
+    from tidegate.lineage.chain import broken_at
+    from tidegate.steps.stores import open_stores
+
+    stores = open_stores(home_of(ctx))
+    stores.project.model(model)
+    broken = broken_at(ledger.entries(stores.control, stores.namespace))
+    if broken is not None:
+        raise IntegrityError(
+            "ledger",
+            "an unbroken chain",
+            f"entry {broken} does not fit",
+            "restore control.db from a backup and find out who changed it",
+        )
+    rows = [
+        {"seq": e["seq"], "window": e["window"], "kind": e["kind"], "digest": e["digest"][:12], "what": _what(e)}
+        for e in ledger.entries(stores.control, stores.namespace, model)
+    ]
+    show(rows, as_json, empty=f"no entries yet. Next: tidegate retrain {model}")
+
+
+def _what(entry: dict[str, object]) -> str:
+    body = entry["body"]
+    assert isinstance(body, dict)
+    if entry["kind"] == "plan":
+        return f"champion {body['from']['champion']} -> {body['to']['champion']} by {body.get('by')}: {body.get('reason') or body.get('approval') or ''}"
+    if entry["kind"] == "intent":
+        return f"promote version {body['promote']} by {body['by']}"
+    return f"{body.get('numbers', {}).get('action', '')}: {'; '.join(body.get('reasons', []))}"
+
+
+def add_to(app: typer.Typer) -> None:
+    for verb in (status, findings, lineage):
+        app.command()(verb)
