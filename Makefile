@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3,$(if $(shell com
 PY := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: demo test check faults bench lint types imports doctest clean lock help
+.PHONY: permuted demo test check faults bench lint types imports doctest clean lock help
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,10 @@ faults: $(READY) ## Every row of the fault catalogue that has a test, a line eac
 
 bench: $(READY) ## Measure; writes var/bench
 	@$(PY) benchmarks/night.py
+
+permuted: $(READY) ## A year in which nothing drifts: no retrain may be for decay (SEEDS="1 2")
+	@$(PY) examples/flights/prepare.py var/flights
+	@$(PY) benchmarks/permuted.py $(SEEDS)
 
 lock: $(READY) ## Resolve the dependencies again
 	@.venv/bin/uv pip compile -q -p 3.11 --universal --generate-hashes --no-header --no-emit-index-url \

@@ -90,10 +90,17 @@ def through_time(name: str, night: np.ndarray, ends: list[int]) -> None:
         unseen = np.flatnonzero((night > end - UNSEEN) & (night <= end))
         after = np.flatnonzero((night > end) & (night <= end + AFTER))
         mine = candidate.scores[night[new] > end - UNSEEN]
-        before = advantage(tallies(unseen, night, mine), tallies(unseen, night, score(champion.estimator, X.iloc[unseen], SPEC)))
-        then = advantage(*(tallies(after, night, score(t.estimator, X.iloc[after], SPEC)) for t in (candidate, champion)))
+        before = advantage(
+            tallies(unseen, night, mine), tallies(unseen, night, score(champion.estimator, X.iloc[unseen], SPEC))
+        )
+        then = advantage(
+            *(tallies(after, night, score(t.estimator, X.iloc[after], SPEC)) for t in (candidate, champion))
+        )
         gaps.append([before[m][0] - then[m][0] for m in ("roc_auc", "log_loss")])
-        cells = [f"{d['roc_auc'][0]:+.4f}±{d['roc_auc'][1]:.4f} {d['log_loss'][0]:+.4f}±{d['log_loss'][1]:.4f}" for d in (before, then)]
+        cells = [
+            f"{d['roc_auc'][0]:+.4f}±{d['roc_auc'][1]:.4f} {d['log_loss'][0]:+.4f}±{d['log_loss'][1]:.4f}"
+            for d in (before, then)
+        ]
         print(f"{end:21} | {cells[0]} | {cells[1]} | {gaps[-1][0]:+.4f}", flush=True)
     mean, error = np.mean(gaps, axis=0), np.std(gaps, axis=0, ddof=1) / np.sqrt(len(gaps))
     print(f"mean optimism: AUC {mean[0]:+.4f}±{error[0]:.4f}, log loss {mean[1]:+.4f}±{error[1]:.4f}")
@@ -122,11 +129,16 @@ def gate_level(rng: np.random.Generator, nights: int, rounds: int) -> None:
                     result = judge_candidate(MODEL, blocks_of(own[j], blocks), blocks_of(other, blocks))
                     lead = next(c for c in result.checks if c.name == "roc_auc")
                     kpi = next(c for c in result.checks if c.name == "kpi")
-                    outcomes[kind].append((result.verdict.outcome, lead.outcome == "pass", kpi.outcome == "pass", lead.gain))
+                    outcomes[kind].append(
+                        (result.verdict.outcome, lead.outcome == "pass", kpi.outcome == "pass", lead.gain)
+                    )
     for kind, found in outcomes.items():
         passed, auc, kpi = (np.mean([o[k] == w for o in found]) for k, w in ((0, "pass"), (1, True), (2, True)))
-        print(f"{nights} nights each, champion {kind}: {len(found)} pairs, gate passes {passed:.1%}, primary proven {auc:.1%},"
-              f" KPI proven {kpi:.1%}, fails {np.mean([o[0] == 'fail' for o in found]):.1%}, mean gain {np.mean([o[3] for o in found]):+.4f}", flush=True)
+        print(
+            f"{nights} nights each, champion {kind}: {len(found)} pairs, gate passes {passed:.1%}, primary proven {auc:.1%},"
+            f" KPI proven {kpi:.1%}, fails {np.mean([o[0] == 'fail' for o in found]):.1%}, mean gain {np.mean([o[3] for o in found]):+.4f}",
+            flush=True,
+        )
 
 
 def permuted(rng: np.random.Generator) -> np.ndarray:

@@ -13,6 +13,8 @@ from tidegate.config.project import load_project
 from tidegate.windows import Window
 
 NAME = r"^[a-z0-9_-]{1,64}$"
+HISTORY = 59
+"""Nights before a replay that its first champion learns from, unless it is told otherwise."""
 
 
 class Parameters(BaseModel):
@@ -21,7 +23,8 @@ class Parameters(BaseModel):
     home: str | None = Field(None, description="Home folder; by default TIDEGATE_HOME, or the nearest one upward.")
 
     def resolved(self) -> Home:
-        return Home.at(find_home(self.home))
+        root = find_home(self.home)
+        return Home.at(root, load_project(Home.at(root)).platform.state)
 
 
 class DatasetNight(Parameters):

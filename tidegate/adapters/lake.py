@@ -68,7 +68,7 @@ class Lake:
         """The folder of a table; raises `UsageError` for names that are not `[a-z0-9_-]{1,64}`."""
         return self.folder / "lake" / self.namespace / _name(table) / _name(owner)
 
-    def put(  # noqa: PLR0917
+    def put(
         self,
         table: str,
         owner: str,

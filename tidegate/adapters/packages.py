@@ -13,6 +13,7 @@ it is loaded; the types that skops may build come from our own list, not from th
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -64,6 +65,13 @@ class Loaded:
         """
         return score(self.estimator, design(batch, self.spec, self.features), self.spec)
 
+    def member_scores(self, batch: pa.Table, member: np.ndarray) -> np.ndarray:
+        """Scores of a batch by single members: row i by member ``member[i]``, shape as `scores`."""
+        frame = design(batch, self.spec, self.features)
+        members = list(self.estimator.estimators_)
+        alone = np.stack([score(m, frame, self.spec) for m in members])
+        return np.asarray(alone[member % len(members), np.arange(len(member))])
+
     def reference(self, name: str) -> pa.Table:
         """`profile` or `outcomes` of the training."""
         return pq.read_table(self.folder / "tidegate" / "reference" / f"{name}.parquet")
@@ -79,29 +87,31 @@ def save(folder: Path, estimator: Any, example: pd.DataFrame, scores: np.ndarray
     """
     import mlflow.sklearn
     import skops.io
+    from mlflow.exceptions import MlflowException
     from mlflow.models import infer_signature
 
-    blob = skops.io.dumps(estimator)
-    unknown = [t for t in skops.io.get_untrusted_types(data=blob) if not _ours(t)]
-    if unknown:
-        raise RegistryError(
-            "estimator",
-            "types on Tidegate's trusted list",
-            ", ".join(unknown),
-            "use scikit-learn estimators, or classes of your own model module",
-        )
     plain = example.head(50).copy()
     for name in plain.columns:
         if isinstance(plain[name].dtype, pd.CategoricalDtype):
             plain[name] = plain[name].astype(object)
-    mlflow.sklearn.save_model(
-        estimator,
-        str(folder),
-        serialization_format="skops",
-        skops_trusted_types=skops.io.get_untrusted_types(data=blob),
-        signature=infer_signature(plain, scores[:50]),
-        pip_requirements=requirements(),
-    )
+    settings = {
+        "serialization_format": "skops",
+        "signature": infer_signature(plain, scores[:50]),
+        "pip_requirements": requirements(),
+    }
+    try:
+        mlflow.sklearn.save_model(estimator, str(folder), skops_trusted_types=list(TRUSTED), **settings)
+    except MlflowException:
+        types = skops.io.get_untrusted_types(data=skops.io.dumps(estimator))
+        _refuse_strangers("estimator", types, "use scikit-learn's estimators, or classes of your own model module")
+        shutil.rmtree(folder, ignore_errors=True)
+        mlflow.sklearn.save_model(estimator, str(folder), skops_trusted_types=types, **settings)
+
+
+def _refuse_strangers(thing: str, types: list[str], do: str) -> None:
+    strangers = [t for t in types if t not in TRUSTED and not t.startswith(f"{PACKAGE}.")]
+    if strangers:
+        raise RegistryError(thing, "types on Tidegate's trusted list", ", ".join(strangers), do)
 
 
 def requirements() -> list[str]:
@@ -109,10 +119,6 @@ def requirements() -> list[str]:
     import importlib.metadata as meta
 
     return [f"{name}=={meta.version(name)}" for name in ("scikit-learn", "numpy", "pandas", "scipy", "skops")]
-
-
-def _ours(name: str) -> bool:
-    return name in TRUSTED or name.startswith(f"{PACKAGE}.")
 
 
 @lru_cache(maxsize=8)
@@ -146,12 +152,6 @@ def load(folder: Path, digest: str) -> Loaded:
     if user.get("build"):
         load_copied(user["build"], folder / "tidegate" / "user", spec["model"], user["digest"])
     file = folder / "model.skops"
-    unknown = [t for t in skops.io.get_untrusted_types(file=file) if not _ours(t)]
-    if unknown:
-        raise RegistryError(
-            f"model package {folder.name}",
-            "types on Tidegate's trusted list",
-            ", ".join(unknown),
-            "do not serve this model",
-        )
-    return Loaded(folder, digest, spec, skops.io.load(file, trusted=skops.io.get_untrusted_types(file=file)), features)
+    types = skops.io.get_untrusted_types(file=file)
+    _refuse_strangers(f"model package {folder.name}", types, "do not serve this model")
+    return Loaded(folder, digest, spec, skops.io.load(file, trusted=types), features)

@@ -6,6 +6,7 @@ Control's plan is the truth. Aliases here are a mirror for people, written last,
 from __future__ import annotations
 
 import logging
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ class Registry:
                 self._experiment(model), name="model", source_run_id=run_id, tags=tags, model_type="sklearn"
             )
             for key, value in metrics.items():
-                if value == value:
+                if not math.isnan(value):
                     self.client.log_metric(run_id, key, value, model_id=logged.model_id)
             self.client.log_model_artifacts(logged.model_id, str(package))
             self.client.finalize_logged_model(logged.model_id, mlflow.entities.LoggedModelStatus.READY)

@@ -30,7 +30,7 @@ def files_of(source: Source, window: Window, home: Home) -> list[Path]:
     except (KeyError, IndexError, ValueError):
         raise ConfigError("source.files", "a path with {date} and no other braces", repr(source.files)) from None
     injected = home.shared / "injected" / name
-    return [injected if injected.is_file() else home.root / name]
+    return [injected if injected.is_file() else home.root / name, *(home.root / b for b in source.beside)]
 
 
 def read_window(source: Source, window: Window, home: Home) -> pd.DataFrame:

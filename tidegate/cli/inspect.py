@@ -87,7 +87,8 @@ def _what(entry: dict[str, object]) -> str:
     body = entry["body"]
     assert isinstance(body, dict)
     if entry["kind"] == "plan":
-        return f"champion {body['from']['champion']} -> {body['to']['champion']} by {body.get('by')}: {body.get('reason') or body.get('approval') or ''}"
+        change = f"champion {body['from']['champion']} -> {body['to']['champion']}"
+        return f"{change} by {body.get('by')}: {body.get('reason') or body.get('approval') or ''}"
     if entry["kind"] == "intent":
         return f"promote version {body['promote']} by {body['by']}"
     return f"{body.get('numbers', {}).get('action', '')}: {'; '.join(body.get('reasons', []))}"

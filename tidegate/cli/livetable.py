@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from dataclasses import dataclass, field
@@ -65,7 +66,6 @@ class Watch:
     def __init__(
         self,
         homes: dict[str, Home],
-        name: str,
         model: Model,
         history: int,
         nights: int,
@@ -74,7 +74,7 @@ class Watch:
         quiet: bool = False,
     ) -> None:
         self.files = {p: h.state / "progress.jsonl" for p, h in homes.items()}
-        self.name, self.model, self.history, self.nights, self.began = name, model, history, nights, began
+        self.name, self.model, self.history, self.nights, self.began = model.name, model, history, nights, began
         self.rows = {p: _Row() for p in homes}
         self.told: list[str] = []
         self.said = 0
@@ -141,7 +141,7 @@ class Watch:
         table = Table(
             "policy",
             "night",
-            Text("month"),
+            "month",
             primary,
             f"KPI {self.model.kpi.unit}/row",
             "alarms",
@@ -160,7 +160,7 @@ class Watch:
                 policy,
                 night,
                 month,
-                *(f"{v:.3f}" if v == v else "" for v in values),
+                *("" if math.isnan(v) else f"{v:.3f}" for v in values),
                 str(row.alarms),
                 str(row.blocked),
                 str(row.retrains),
@@ -191,7 +191,6 @@ class Watch:
                 str(summary["alarms"][policy]),
             )
         self.console.print(table)
-        self.console.print(
-            f"{len(summary['blocked'])} windows blocked, {summary['quarantined_rows']} rows quarantined, {summary['wall_s']:.0f} s"
-        )
+        blocked, quarantined = len(summary["blocked"]), summary["quarantined_rows"]
+        self.console.print(f"{blocked} windows blocked, {quarantined} rows quarantined, {summary['wall_s']:.0f} s")
         self.console.print(Text(f"{folder / 'summary.json'}\n{folder / 'report.html'}"))

@@ -42,11 +42,14 @@ def list_rows(
 
 @group.command()
 def release(
-    ctx: typer.Context, dataset: Dataset, window: Annotated[str, typer.Argument(help="Date, YYYY-MM-DD.")],
-    by: Annotated[str, typer.Option(help="Who releases.")], why: Annotated[str, typer.Option(help="Why; kept in the ledger.")],
+    ctx: typer.Context,
+    dataset: Dataset,
+    window: Annotated[str, typer.Argument(help="Date, YYYY-MM-DD.")],
+    by: Annotated[str, typer.Option(help="Who releases.")],
+    why: Annotated[str, typer.Option(help="Why; kept in the ledger.")],
     row: Annotated[list[str] | None, typer.Option(help="Row ids; all of the window by default.")] = None,
     batch: Annotated[bool, typer.Option(help="Let the batch through although it was blocked.")] = False,
-) -> None:  # fmt: skip
+) -> None:
     """Let refused rows, or a blocked batch, through; ingest runs again at once."""
     from tidegate.steps.release import release as step
     from tidegate.steps.stores import open_stores

@@ -6,11 +6,11 @@ import json
 import shutil
 import threading
 import time
-from datetime import date
 from pathlib import Path
 
 import typer
 
+from flows.parameters import HISTORY, ReplayRequest
 from tidegate.cli.livetable import Watch
 from tidegate.config.home import Home
 from tidegate.config.project import load_project
@@ -21,47 +21,38 @@ from tidegate.steps.summary import summarise
 PERIOD = 0.5
 
 
-def run_replay(
-    home: Home, model: str, start: date, end: date, policy: str, history: date | None, faults: str | None, replay_id: str,
-    *, fresh: bool, out: Path | None, as_json: bool,
-) -> None:  # fmt: skip
-    """Replay, watch, summarise."""
+def run_replay(home: Home, request: ReplayRequest, *, fresh: bool, out: Path | None, as_json: bool) -> None:
+    """Replay, watch, summarise; writes summary.json and report.html into `out`."""
     began = time.monotonic()
     project = load_project(home)
-    calendar = project.calendar(project.dataset(project.model(model).dataset))
-    policies = list(POLICIES) if policy == "all" else [policy]
-    base = home.replay(replay_id, policies[0]).state.parent
-    if base.exists() and fresh:
-        shutil.rmtree(base)
+    model = project.model(request.model)
+    calendar = project.calendar(project.dataset(model.dataset))
+    start, end = calendar.window(request.start), calendar.window(request.end)
+    first = request.history or calendar.shift(start, -HISTORY).date
+    if not first < start.date <= end.date:
+        expected = "--history before --from, and --from not after --to"
+        raise UsageError("nights", expected, f"{first}, {start}, {end}", "correct the dates")
+    policies = list(POLICIES) if request.policy == "all" else [request.policy]
+    base = home.replay(request.replay_id, policies[0]).state.parent
+    if fresh:
+        shutil.rmtree(base, ignore_errors=True)
     elif any((base / p / "progress.jsonl").exists() for p in policies):
-        raise UsageError(
-            f"replay {replay_id!r}",
-            "a new id",
-            "an earlier replay of that name",
-            "choose another --id, or delete the earlier one with --fresh",
-        )
-    homes = {p: prepare_home(home, model, replay_id, p, faults, start, end) for p in policies}
-    first = history or calendar.shift(calendar.window(start), -59).date
-    watch = Watch(
-        homes, model, project.model(model), (start - first).days, (end - start).days + 1, began, quiet=as_json
-    )
+        do = "choose another --id, or add --fresh to delete the earlier one"
+        raise UsageError(f"replay {request.replay_id!r}", "a new id", "an earlier replay of that name", do)
+    homes = {p: prepare_home(home, request.model, request.replay_id, p) for p in policies}
+    injected = inject(homes[policies[0]], model.dataset, request.faults, start.date, end.date)
+    watch = Watch(homes, model, (start.date - first).days, (end.date - start.date).days + 1, began, quiet=as_json)
     over = threading.Event()
     watcher = threading.Thread(target=watch.run, args=(over, PERIOD), daemon=True)
     watcher.start()
     try:
-        from flows.parameters import ReplayRequest
         from flows.replay import replay
 
-        replay(ReplayRequest.model_validate({
-            "home": str(home.root), "model": model, "start": start, "end": end, "history": history, "policy": policy, "faults": faults, "replay_id": replay_id,
-        }))  # fmt: skip
+        replay(request)
     finally:
         over.set()
         watcher.join()
-    injected = inject(homes[policies[0]], project.model(model).dataset, faults, start, end)
-    summary = summarise(
-        homes, model, calendar.window(start), calendar.window(end), wall_s=time.monotonic() - began, injected=injected
-    )
+    summary = summarise(homes, request.model, start, end, wall_s=time.monotonic() - began, injected=injected)
     folder = out or base
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "summary.json").write_text(json.dumps(summary, indent=1))

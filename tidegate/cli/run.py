@@ -10,7 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from tidegate.cli.output import EXIT, Dataset, Json, Model, home_of
+from tidegate.config.project import load_project
+from tidegate.config.values import NAME, NAME_WORDS
 from tidegate.errors import UsageError
+
+POLICIES = ("tidegate", "never", "monthly")
 
 Night = Annotated[
     str | None, typer.Option("--window", help="Date, YYYY-MM-DD; by default the last night that is over.")
@@ -82,9 +86,8 @@ def nightly(ctx: typer.Context, model: Model, window: Night = None, as_json: Jso
     if as_json:
         typer.echo(json.dumps(asdict(done), default=str))
         raise typer.Exit(EXIT[done.quality.outcome])
-    typer.echo(
-        f"{model} {done.window}: data {done.quality.outcome}, {done.scored if done.scored is not None else 'no'} rows scored, {len(done.alarms)} alarms"
-    )
+    scored = "no" if done.scored is None else done.scored
+    typer.echo(f"{model} {done.window}: data {done.quality.outcome}, {scored} rows scored, {len(done.alarms)} alarms")
     for reason in done.quality.reasons:
         typer.echo(f"  {reason}")
     typer.echo(f"decision: {done.decision.action} ({done.decision.reason})")
@@ -154,27 +157,21 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Take history through the real steps, night by night."""
+    from flows.parameters import ReplayRequest
     from tidegate.cli.replaying import run_replay
 
+    if policy not in (*POLICIES, "all"):
+        raise UsageError("--policy", f"{', '.join(POLICIES)} or all", repr(policy), "correct it")
+    if not NAME.fullmatch(replay_id):
+        raise UsageError("--id", NAME_WORDS, repr(replay_id), "correct the name")
+    home = home_of(ctx)
+    load_project(home).model(model)
     first, last = day(start, "--from"), day(end, "--to")
-    assert first and last
-    if last < first:
-        raise UsageError("--to", f"a night on or after {first}", str(last), "swap --from and --to")
-    if policy not in ("tidegate", "never", "monthly", "all"):
-        raise UsageError("--policy", "tidegate, never, monthly or all", repr(policy), "correct it")
-    run_replay(
-        home_of(ctx),
-        model,
-        first,
-        last,
-        policy,
-        day(history, "--history"),
-        faults,
-        replay_id,
-        fresh=fresh,
-        out=out,
-        as_json=as_json,
-    )
+    request = ReplayRequest.model_validate({
+        "home": str(home.root), "model": model, "start": first, "end": last, "history": day(history, "--history"),
+        "policy": policy, "faults": faults, "replay_id": replay_id,
+    })  # fmt: skip
+    run_replay(home, request, fresh=fresh, out=out, as_json=as_json)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -79,6 +79,9 @@ class Source(Settings):
     files: DatedPath | None = Field(
         None, description="Path template with `{date}`, relative to the home; CSV or Parquet by its ending."
     )
+    beside: tuple[RelativePath, ...] = Field(
+        (), description="Files that `python` needs for every window, relative to the home; handed over after `files`."
+    )
     sql: str | None = Field(None, description="Query with `:start` and `:end` (UTC) as parameters.")
     url: str | None = Field(None, description="SQLAlchemy address of the database that `sql` is sent to.")
     python: UserCode | None = Field(

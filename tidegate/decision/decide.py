@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from tidegate.config.model import Model
-from tidegate.verdicts import Decision, Verdict
+from tidegate.verdicts import Action, Decision, Verdict
+
+YEAR = timedelta(days=365)
+Choice = tuple[Action, str, dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Where a model stands on the evening of a window.
 
-    ``attempts`` are the windows of earlier retrain attempts; ``unseen_nights`` the matured
-    nights since the champion's training; ``next_look`` the window of a waiting candidate's
-    next look, if there is one.
+    ``attempts`` are the windows of the retrain attempts so far; ``unseen_nights`` the
+    matured nights since the champion's training; ``next_look`` the window of a waiting
+    candidate's next look, None if it has not had its first.
     """
 
     window: date
@@ -32,61 +35,84 @@ class Standing:
 def decide(model: Model, at: Standing, evidence: Mapping[str, Verdict]) -> Decision:
     """Choose an action; the options that lost are kept with the reason.
 
+    A blocked window asks for its data first. A candidate that waits for evidence is looked
+    at before another is trained. A first model needs nights, a later one a reason; both
+    keep the cooldown and the budget, so that a loop of failing attempts cannot start.
+
     Parameters
     ----------
     evidence : mapping
-        Reasons to retrain by name (``decay``, ``more_data``); one that failed speaks for it.
+        Reasons to retrain by name (``decay``, ``more_data``), the strongest first; one that
+        failed speaks for it, an inconclusive one does not.
     """
-    losing: dict[str, str] = {}
+    action, reason, losing = _choose(model, at, evidence)
     numbers = {name: dict(v.numbers) for name, v in evidence.items()}
+    return Decision(at.window.isoformat(), action, reason, losing, numbers)
 
-    def chose(action: str, reason: str) -> Decision:
-        return Decision(at.window.isoformat(), action, reason, losing, numbers)  # type: ignore[arg-type]
 
+def _choose(model: Model, at: Standing, evidence: Mapping[str, Verdict]) -> Choice:
     if at.blocked:
-        losing["retrain"] = "a quality failure blocks decisions"
-        return chose("fix_data", "the window's batch is blocked")
-    if model.retrain.policy == "never" and at.champion is not None:
-        losing["retrain"] = "policy: never"
-        return chose("nothing", "policy: never retrain")
+        return "fix_data", "the window's batch is blocked", {"retrain": "a quality failure blocks decisions"}
     if model.estimator.build is None:
-        losing["retrain"] = "monitor-only model"
-        return chose("nothing", "monitor-only model")
+        return "nothing", "monitor-only model", {"retrain": "monitor-only model"}
     if at.candidate is not None:
-        losing["retrain"] = f"candidate {at.candidate} is waiting for evidence"
-        if at.next_look is not None and at.window >= at.next_look:
-            return chose("regate", f"candidate {at.candidate} has enough new nights for another look")
-        return chose("nothing", f"candidate {at.candidate} waits for more nights")
+        return _waiting(at)
     if at.champion is None:
-        if at.matured_nights < model.retrain.first_nights:
-            return chose("nothing", f"{at.matured_nights} matured nights, {model.retrain.first_nights} needed for a first model")
-        return chose("retrain", "first_model")
-    if model.retrain.policy == "monthly":
-        due = at.window.day == 1
-        return chose("retrain" if due else "nothing", "calendar" if due else "not the first of the month")
-    reasons = [name for name, verdict in evidence.items() if verdict.outcome == "fail"]
-    for name, verdict in evidence.items():
-        if name not in reasons:
-            losing[f"retrain for {name}"] = "; ".join(verdict.reasons)
-    if not reasons:
-        return chose("nothing", "no reason to retrain")
-    against = _against(model, at)
+        return _first(model, at)
+    if model.retrain.policy == "never":
+        return "nothing", "policy: never retrain", {"retrain": "policy: never"}
+    return _monthly(at) if model.retrain.policy == "monthly" else _reasoned(model, at, evidence)
+
+
+def _waiting(at: Standing) -> Choice:
+    losing = {"retrain": f"candidate {at.candidate} is waiting for evidence"}
+    if at.next_look is None:
+        return "regate", f"candidate {at.candidate} has not been looked at", losing
+    if at.window >= at.next_look:
+        return "regate", f"candidate {at.candidate} has enough new nights for another look", losing
+    return "nothing", f"candidate {at.candidate} waits for its look on {at.next_look}", losing
+
+
+def _first(model: Model, at: Standing) -> Choice:
+    if at.matured_nights < model.retrain.first_nights:
+        wanted = f"{at.matured_nights} matured nights, {model.retrain.first_nights} needed for a first model"
+        return "nothing", wanted, {"retrain": wanted}
+    against = _spent(model, at)
     if against:
-        losing["retrain"] = against
-        return chose("nothing", against)
-    losing["nothing"] = "; ".join(evidence[reasons[0]].reasons)
-    return chose("retrain", reasons[0])
+        return "nothing", against, {"retrain": against}
+    return "retrain", "first_model", {"nothing": "there is no champion"}
 
 
-def _against(model: Model, at: Standing) -> str:
-    """Why a reasoned retrain must wait, or an empty string."""
-    policy = model.retrain
+def _monthly(at: Standing) -> Choice:
+    """On the first good window of a month, whichever day that is."""
+    done = [a for a in at.attempts if (a.year, a.month) >= (at.window.year, at.window.month)]
+    if done:
+        return "nothing", f"retrained on {max(done)}, next month again", {"retrain": "not due"}
+    return "retrain", "calendar", {"nothing": "policy: monthly"}
+
+
+def _reasoned(model: Model, at: Standing, evidence: Mapping[str, Verdict]) -> Choice:
+    reasons = [name for name, verdict in evidence.items() if verdict.outcome == "fail"]
+    losing = {f"retrain for {name}": "; ".join(v.reasons) for name, v in evidence.items() if name not in reasons}
+    if not reasons:
+        return "nothing", "no reason to retrain", losing
     needed = model.gate.min_blocks * model.gate.block_nights
+    against = _spent(model, at)
     if at.unseen_nights < needed:
-        return f"{at.unseen_nights} nights since the champion's training, {needed} needed to gate"
+        against = f"{at.unseen_nights} nights since the champion's training, {needed} needed to gate"
+    if against:
+        return "nothing", against, losing | {"retrain": against}
+    return "retrain", reasons[0], losing | {"nothing": "; ".join(evidence[reasons[0]].reasons)}
+
+
+def _spent(model: Model, at: Standing) -> str:
+    """Why another attempt must wait, or an empty string."""
+    policy = model.retrain
+    # An attempt after this window counts, too: a rerun of an old window starts nothing.
     if at.attempts and at.window - max(at.attempts) < policy.cooldown:
-        return f"cooldown until {max(at.attempts) + policy.cooldown}"
-    recent = [a for a in at.attempts if at.window - a < timedelta(days=365)]
+        nights = -(-policy.cooldown // timedelta(days=1))
+        return f"cooldown until {max(at.attempts) + timedelta(days=nights)}"
+    recent = [a for a in at.attempts if at.window - a < YEAR]
     if len(recent) >= policy.max_per_year:
         return f"retrain budget of {policy.max_per_year} a year is used"
     return ""

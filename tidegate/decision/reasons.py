@@ -11,6 +11,9 @@ from tidegate.performance.metrics import HIGHER_IS_BETTER, METRICS
 from tidegate.performance.tally import Tally
 from tidegate.verdicts import Verdict
 
+LEAST = 3
+"""Fewer blocks than this say nothing about their spread."""
+
 
 def judge_decay(model: Model, reference: Sequence[Tally], recent: Sequence[Tally]) -> Verdict:
     """Has the primary metric fallen below the champion's held-out reference?
@@ -18,7 +21,8 @@ def judge_decay(model: Model, reference: Sequence[Tally], recent: Sequence[Tally
     Fails (decay) when the drop exceeds `retrain.decay_margin` and its upper confidence
     bound is below zero. The yearly error `retrain.decay_alpha` is shared over the number
     of disjoint stretches of `retrain.decay_nights` in a year (Bonferroni), since the
-    question is asked every night.
+    question is asked every night; `benchmarks/gate_size.py` measures what a year comes to.
+    Inconclusive with too few blocks that have rows, or where the metric is not defined.
 
     Parameters
     ----------
@@ -26,18 +30,32 @@ def judge_decay(model: Model, reference: Sequence[Tally], recent: Sequence[Tally
         One a block of nights, of rows that the champion did not train on.
     """
     policy, name = model.retrain, model.metric.primary
-    wanted = max(3, policy.decay_nights // model.gate.block_nights)
-    if len(recent) < wanted or len(reference) < 3:
-        return Verdict("inconclusive", (f"{len(recent)} blocks of matured nights, {wanted} needed",), {"metric": name, "blocks": len(recent)})
-    sign = 1 if HIGHER_IS_BETTER[name] else -1
-    change = difference(METRICS[model.kind][name], recent, reference)
-    alpha = policy.decay_alpha * policy.decay_nights / 365
-    gain, best = sign * change.value, (change.upper(alpha) if sign > 0 else -change.lower(alpha))
-    numbers = {"metric": name, "change": change.value, "se": change.se, "upper": best, "margin": policy.decay_margin, "alpha": alpha, "blocks": change.blocks}
-    if math.isnan(gain):
-        return Verdict("inconclusive", (f"{name} is not defined on these nights",), numbers)
+    before, now = [t for t in reference if t.n], [t for t in recent if t.n]
+    wanted = max(LEAST, policy.decay_nights // model.gate.block_nights)
+    if len(now) < wanted or len(before) < LEAST:
+        what = f"{len(now)} blocks of matured nights, {wanted} needed"
+        if len(before) < LEAST:
+            what = f"{len(before)} blocks in the champion's reference, {LEAST} needed"
+        return Verdict("inconclusive", (what,), {"metric": name, "blocks": len(now), "reference": len(before)})
+    change = difference(METRICS[model.kind][name], now, before)
+    alpha = policy.decay_alpha * min(1.0, policy.decay_nights / 365)
+    better = HIGHER_IS_BETTER[name]
+    gain = change.value if better else -change.value
+    best = change.upper(alpha) if better else -change.lower(alpha)
+    numbers = {
+        "metric": name,
+        "change": change.value,
+        "se": change.se,
+        "upper": best,
+        "margin": policy.decay_margin,
+        "alpha": alpha,
+        "blocks": change.blocks,
+    }
+    if math.isnan(gain) or math.isinf(best):
+        return Verdict("inconclusive", (f"{name} or its error is not defined on these nights",), numbers)
     if gain < -policy.decay_margin and best < 0:
-        return Verdict("fail", (f"{name} fell by {-gain:.4f} (margin {policy.decay_margin:g}), at best by {-best:.4f}",), numbers)
+        fell = f"{name} fell by {-gain:.4f} (margin {policy.decay_margin:g}), by {-best:.4f} at least"
+        return Verdict("fail", (fell,), numbers)
     return Verdict("pass", (f"{name} changed by {gain:+.4f}, margin {policy.decay_margin:g} not proven",), numbers)
 
 
@@ -46,9 +64,14 @@ def judge_growth(model: Model, trained_rows: int, matured_rows: int) -> Verdict:
 
     Fails (there is) as decay does: a failing reason is a reason to act. A constant factor
     spaces retrains evenly on the learning curve, whose error falls as a power of the rows.
+    A champion of unknown training (no rows) is inconclusive.
     """
-    growth = matured_rows / trained_rows if trained_rows else math.inf
-    numbers = {"trained_rows": trained_rows, "matured_rows": matured_rows, "growth": growth, "wanted": model.retrain.growth}
-    if growth >= model.retrain.growth:
-        return Verdict("fail", (f"{matured_rows:,} labelled rows, {growth:.2f} times what the champion learned from",), numbers)
-    return Verdict("pass", (f"{growth:.2f} times the champion's rows, {model.retrain.growth:g} wanted",), numbers)
+    wanted = model.retrain.growth
+    growth = matured_rows / trained_rows if trained_rows > 0 else math.nan
+    numbers = {"trained_rows": trained_rows, "matured_rows": matured_rows, "growth": growth, "wanted": wanted}
+    if math.isnan(growth):
+        return Verdict("inconclusive", ("the champion's training rows are not known",), numbers)
+    if growth >= wanted:
+        reason = f"{matured_rows:,} labelled rows, {growth:.2f} times what the champion learned from"
+        return Verdict("fail", (reason,), numbers)
+    return Verdict("pass", (f"{growth:.2f} times the champion's rows, {wanted:g} wanted",), numbers)

@@ -8,30 +8,17 @@ proven worse. Not enough evidence is inconclusive, never a pass.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tidegate.config.model import Model
-from tidegate.performance.blocks import Estimate, level, paired_difference
-from tidegate.performance.metrics import HIGHER_IS_BETTER, METRICS
+from tidegate.errors import UsageError
+from tidegate.gate.checks import Check, gain_of, holds, nights_for, not_worse, superior
+from tidegate.performance.metrics import METRICS
 from tidegate.performance.tally import Tally
-from tidegate.verdicts import Outcome, Verdict
+from tidegate.verdicts import Verdict
 
-
-@dataclass(frozen=True)
-class Check:
-    """One check: gain of the candidate (positive is better, the metric's unit) with bounds."""
-
-    name: str
-    role: str
-    outcome: Outcome
-    gain: float
-    se: float
-    lower: float
-    upper: float
-    limit: float
-    reason: str
+__all__ = ["Check", "GateResult", "judge_candidate", "judge_first"]
 
 
 @dataclass(frozen=True)
@@ -45,86 +32,110 @@ class GateResult:
     look: int
 
 
-def judge_candidate(model: Model, candidate: Sequence[Tally], champion: Sequence[Tally], *, look: int = 1) -> GateResult:
+def judge_candidate(
+    model: Model, candidate: Sequence[Tally], champion: Sequence[Tally], *, look: int = 1
+) -> GateResult:
     """Judge a candidate against the champion on paired blocks.
+
+    Passes when the primary metric or the KPI is proven better and every guardrail of
+    `metric.must_hold` proven to hold; fails when a guardrail is proven broken or anything
+    without one proven worse; otherwise inconclusive, as it is with fewer than
+    `gate.min_blocks` blocks that have rows, and beyond `gate.looks`: the error is spent.
 
     Parameters
     ----------
     candidate, champion : sequences of Tally
-        The same rows in the same blocks, in order.
+        The same rows in the same blocks, in order. Blocks without rows count nothing.
     look : int
-        Which look at this candidate this is; each gets ``gate.alpha / gate.looks``.
+        Which look at this candidate this is, from 1; each gets ``gate.alpha / gate.looks``.
+
+    Raises
+    ------
+    UsageError
+        If the two do not have the same rows, or `look` is below 1.
     """
-    gate, n = model.gate, sum(t.n for t in candidate)
-    if len(candidate) < gate.min_blocks:
-        reason = f"{len(candidate)} hold-out blocks of {gate.block_nights} nights, {gate.min_blocks} needed"
-        return GateResult(Verdict("inconclusive", (reason,), {"blocks": len(candidate)}), (), n, len(candidate), look)
-    alpha = gate.alpha / gate.looks
-    counts = [model.metric.primary] + (["kpi"] if model.metric.primary != "kpi" and _has_kpi(model) else [])
-    better = [_superior(model, name, candidate, champion, alpha / len(counts)) for name in counts]
-    guards = [_holds(model, name, margin, candidate, champion, alpha) for name, margin in model.metric.must_hold.items()]
-    named = {c.name for c in (*better, *guards)}
-    rest = [name for name in METRICS[model.kind] if name not in named]
-    others = [_not_worse(model, name, candidate, champion, alpha / max(len(rest), 1)) for name in rest]
-    return GateResult(_verdict(model, better, guards, others, len(candidate)), (*better, *guards, *others), n, len(candidate), look)
+    gate, kind, primary = model.gate, model.kind, model.metric.primary
+    if look < 1:
+        raise UsageError("look at a candidate", "1 or more", str(look))
+    ours, theirs = _with_rows(candidate, champion)
+    if look > gate.looks:
+        return _open(f"all {gate.looks} looks at this candidate are taken", ours, look)
+    if len(ours) < gate.min_blocks:
+        return _open(_too_few(model, len(ours)), ours, look)
+    alpha, block = gate.alpha / gate.looks, gate.block_nights
+    gains = {m: gain_of(kind, m, ours, theirs) for m in METRICS[kind] if m in (primary, *_judged(model))}
+    counts = [m for m in gains if m in (primary, "kpi")]
+    better = [superior(m, gains[m], alpha / len(counts), block=block) for m in counts]
+    guards = [holds(m, gains[m], alpha, block=block, margin=most) for m, most in model.metric.must_hold.items()]
+    rest = [m for m in gains if m not in counts and m not in model.metric.must_hold]
+    others = [not_worse(m, gains[m], alpha / len(rest)) for m in rest]
+    verdict = _verdict(better, guards, others, len(ours))
+    return GateResult(verdict, (*better, *guards, *others), sum(t.n for t in ours), len(ours), look)
 
 
 def judge_first(model: Model, candidate: Sequence[Tally], dummy: Sequence[Tally]) -> GateResult:
-    """Judge a first model against a constant prediction on the rows that its members did not see."""
+    """Judge a first model against a constant prediction on the rows that its members did not see.
+
+    Passes when log loss (regression: mean absolute error) is proven better by more than
+    `gate.min_gain_over_dummy`, fails when that is ruled out. A second look would see the
+    same rows, so the error is not shared over looks.
+    """
     metric = "mae" if model.kind == "regression" else "log_loss"
-    n = sum(t.n for t in candidate)
-    if len(candidate) < gate_blocks(model):
-        reason = f"{len(candidate)} held-out blocks, {gate_blocks(model)} needed"
-        return GateResult(Verdict("inconclusive", (reason,), {}), (), n, len(candidate), 1)
-    check = _superior(model, metric, candidate, dummy, model.gate.alpha, margin=model.gate.min_gain_over_dummy, against="a constant prediction")
-    return GateResult(Verdict(check.outcome, (check.reason,), {metric: check.gain}), (check,), n, len(candidate), 1)
+    ours, theirs = _with_rows(candidate, dummy)
+    if len(ours) < model.gate.min_blocks:
+        return _open(_too_few(model, len(ours)), ours, 1)
+    check = superior(
+        metric,
+        gain_of(model.kind, metric, ours, theirs),
+        model.gate.alpha,
+        block=model.gate.block_nights,
+        margin=model.gate.min_gain_over_dummy,
+        against="a constant prediction",
+    )
+    verdict = Verdict(check.outcome, (check.reason,), {metric: check.gain, "blocks": len(ours)})
+    return GateResult(verdict, (check,), sum(t.n for t in ours), len(ours), 1)
 
 
-def gate_blocks(model: Model) -> int:
-    return model.gate.min_blocks
-
-
-def _has_kpi(model: Model) -> bool:
+def _judged(model: Model) -> list[str]:
+    """The metrics of a gate; a KPI without values is none, unless it was asked for."""
     k = model.kpi
-    return any((k.true_positive, k.false_positive, k.false_negative, k.true_negative, k.correct, k.wrong, k.per_unit_error))
+    values = {
+        "binary": (k.true_positive, k.false_positive, k.false_negative, k.true_negative),
+        "multiclass": (k.correct, k.wrong),
+        "regression": (k.per_unit_error,),
+    }
+    return [m for m in METRICS[model.kind] if m != "kpi" or any(values[model.kind]) or m in model.metric.must_hold]
 
 
-def _gain(model: Model, name: str, ours: Sequence[Tally], theirs: Sequence[Tally]) -> Estimate:
-    d = paired_difference(METRICS[model.kind][name], ours, theirs)
-    return d if HIGHER_IS_BETTER[name] else Estimate(-d.value, d.se, d.blocks)
+def _with_rows(ours: Sequence[Tally], theirs: Sequence[Tally]) -> tuple[list[Tally], list[Tally]]:
+    if [t.n for t in ours] != [t.n for t in theirs]:
+        found = f"{[t.n for t in ours]} and {[t.n for t in theirs]} rows"
+        raise UsageError("blocks of the gate", "the same rows for both models", found, "score both on the same rows")
+    return [t for t in ours if t.n], [t for t in theirs if t.n]
 
 
-def _superior(model: Model, name: str, ours: Sequence[Tally], theirs: Sequence[Tally], alpha: float, *, margin: float = 0.0, against: str = "the champion") -> Check:
-    gain = _gain(model, name, ours, theirs)
-    low, high = gain.lower(alpha), gain.upper(alpha)
-    outcome: Outcome = "pass" if low > margin else "fail" if high < margin else "inconclusive"
-    reason = f"{name}: gain {gain.value:+.4f} over {against}, at least {low:+.4f}"
-    if outcome == "inconclusive" and gain.value > margin and math.isfinite(low):
-        reach = (gain.value - low) / (gain.value - margin)
-        reason += f"; about {math.ceil(gain.blocks * (reach**2 - 1) * model.gate.block_nights)} more nights would settle a gain of this size"
-    return Check(name, "better", outcome, gain.value, gain.se, low, high, margin, reason)
+def _open(reason: str, ours: Sequence[Tally], look: int) -> GateResult:
+    return GateResult(
+        Verdict("inconclusive", (reason,), {"blocks": len(ours)}), (), sum(t.n for t in ours), len(ours), look
+    )
 
 
-def _holds(model: Model, name: str, margin: float, ours: Sequence[Tally], theirs: Sequence[Tally], alpha: float) -> Check:
-    gain = _gain(model, name, ours, theirs)
-    low, high = gain.lower(alpha), gain.upper(alpha)
-    outcome: Outcome = "pass" if low > -margin else "fail" if high < -margin else "inconclusive"
-    return Check(name, "guardrail", outcome, gain.value, gain.se, low, high, -margin, f"{name}: change {gain.value:+.4f}, at worst {low:+.4f}, limit {-margin:+.4f}")
+def _too_few(model: Model, blocks: int) -> str:
+    gate = model.gate
+    more = nights_for(gate.min_blocks - blocks, gate.block_nights)
+    return f"{blocks} hold-out blocks of {gate.block_nights} nights, {gate.min_blocks} needed: {more}"
 
 
-def _not_worse(model: Model, name: str, ours: Sequence[Tally], theirs: Sequence[Tally], alpha: float) -> Check:
-    gain = _gain(model, name, ours, theirs)
-    low, high = gain.lower(alpha), gain.upper(alpha)
-    outcome: Outcome = "fail" if high < 0 else "pass"
-    return Check(name, "other", outcome, gain.value, gain.se, low, high, 0.0, f"{name}: change {gain.value:+.4f}, {'proven worse' if outcome == 'fail' else 'not proven worse'}")
-
-
-def _verdict(model: Model, better: list[Check], guards: list[Check], others: list[Check], blocks: int) -> Verdict:
+def _verdict(better: Sequence[Check], guards: Sequence[Check], others: Sequence[Check], blocks: int) -> Verdict:
     numbers = {c.name: c.gain for c in (*better, *guards, *others)} | {"blocks": blocks}
+    # A guardrail says how far its metric may fall, so long as something else is better.
+    guarded = {c.name for c in guards}
     failed = [c.reason for c in (*guards, *others) if c.outcome == "fail"]
+    failed += [c.reason for c in better if c.outcome == "fail" and c.name not in guarded]
     if failed or all(c.outcome == "fail" for c in better):
         return Verdict("fail", tuple(failed or [c.reason for c in better]), numbers)
-    if any(c.outcome == "pass" for c in better) and all(c.outcome == "pass" for c in guards):
-        return Verdict("pass", tuple(c.reason for c in better if c.outcome == "pass"), numbers)
-    open_ = [c.reason for c in guards if c.outcome == "inconclusive"] or [c.reason for c in better]
-    return Verdict("inconclusive", tuple(open_), numbers)
+    proven = [c.reason for c in better if c.outcome == "pass"]
+    unproven = [c.reason for c in guards if c.outcome != "pass"]
+    if proven and not unproven:
+        return Verdict("pass", tuple(proven), numbers)
+    return Verdict("inconclusive", tuple(unproven if proven else [*(c.reason for c in better), *unproven]), numbers)

@@ -19,7 +19,7 @@ PACKAGE = "tidegate_user"
 
 def source_folder(path: str, root: Path) -> Path:
     """The folder of the module in `module:function`, below the home or installed."""
-    module = path.split(":")[0]
+    module = path.split(":", maxsplit=1)[0]
     file = root.joinpath(*module.split(".")).with_suffix(".py")
     if file.is_file():
         return file.parent

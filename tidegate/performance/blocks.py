@@ -2,7 +2,8 @@
 
 The unit of resampling is a block of nights. The error comes from the delete-one-block
 jackknife with Student's t on blocks − 1 degrees of freedom (Künsch 1989; Efron & Stein
-1981), which holds its level with the handful of blocks that a hold-out has.
+1981), which holds its level with the handful of blocks that a hold-out has;
+`benchmarks/gate_size.py` measures by how much.
 """
 
 from __future__ import annotations
@@ -14,24 +15,32 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
+from tidegate.errors import UsageError
 from tidegate.performance.metrics import Metric
 from tidegate.performance.tally import Tally, total
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value in its metric's unit, its standard error, and the blocks behind it."""
+    """A value in its metric's unit, its standard error, and the blocks behind it.
+
+    Examples
+    --------
+    >>> e = Estimate(0.03, 0.01, 7)
+    >>> round(e.lower(0.05), 4), round(e.upper(0.05), 4), Estimate(0.03, 0.01, 1).lower(0.05)
+    (0.0106, 0.0494, -inf)
+    """
 
     value: float
     se: float
     blocks: int
 
     def lower(self, alpha: float) -> float:
-        """One-sided lower confidence bound at level 1 − alpha; −inf below two blocks."""
+        """One-sided lower confidence bound at level 1 − alpha; −inf where the error is unknown."""
         return self.value - self._reach(alpha)
 
     def upper(self, alpha: float) -> float:
-        """One-sided upper confidence bound at level 1 − alpha; +inf below two blocks."""
+        """One-sided upper confidence bound at level 1 − alpha; +inf where the error is unknown."""
         return self.value + self._reach(alpha)
 
     def _reach(self, alpha: float) -> float:
@@ -59,16 +68,36 @@ def blocks_of(tallies: Mapping[str, Tally], blocks: Sequence[Sequence[str]]) -> 
 
 
 def level(metric: Metric, blocks: Sequence[Tally]) -> Estimate:
-    """A metric over all blocks with its jackknife error."""
-    return _jackknife([metric(total(blocks) - b) for b in blocks], metric(total(blocks)) if blocks else math.nan)
+    """A metric over all blocks with its jackknife error.
+
+    NaN without rows; the error is NaN below two blocks, and where the metric is not defined
+    without one of them. Blocks without rows count nothing.
+    """
+    blocks = [b for b in blocks if b.n]
+    if not blocks:
+        return Estimate(math.nan, math.nan, 0)
+    whole = total(blocks)
+    return _jackknife([metric(whole - b) for b in blocks], metric(whole))
 
 
 def paired_difference(metric: Metric, ours: Sequence[Tally], theirs: Sequence[Tally]) -> Estimate:
-    """metric(ours) − metric(theirs) on the same blocks of rows, in the same order."""
-    if len(ours) != len(theirs):
-        raise ValueError(f"expected the same blocks on both sides, found {len(ours)} and {len(theirs)}")
+    """metric(ours) − metric(theirs) on the same blocks of rows, in the same order.
+
+    NaN as for `level`.
+
+    Raises
+    ------
+    UsageError
+        If the blocks do not hold the same numbers of rows: they would not be paired.
+    """
+    if [t.n for t in ours] != [t.n for t in theirs]:
+        raise UsageError("paired blocks", f"rows {[t.n for t in ours]}", str([t.n for t in theirs]))
+    ours, theirs = [t for t in ours if t.n], [t for t in theirs if t.n]
+    if not ours:
+        return Estimate(math.nan, math.nan, 0)
     a, b = total(ours), total(theirs)
-    return _jackknife([metric(a - x) - metric(b - y) for x, y in zip(ours, theirs, strict=True)], metric(a) - metric(b) if ours else math.nan)
+    without = [metric(a - x) - metric(b - y) for x, y in zip(ours, theirs, strict=True)]
+    return _jackknife(without, metric(a) - metric(b))
 
 
 def difference(metric: Metric, ours: Sequence[Tally], theirs: Sequence[Tally]) -> Estimate:
@@ -88,10 +117,9 @@ def _jackknife(without: Sequence[float], value: float) -> Estimate:
 def design_effect(metric: Metric, blocks: Sequence[Tally], row_variance: float) -> float:
     """How many times the rows' independence overstates what `blocks` tell about a mean.
 
-    ``n · se² / row_variance`` (Kish 1965); 1 at least, NaN below two blocks.
+    ``n · se² / row_variance`` (Kish 1965); 1 at least, NaN where the error is unknown.
     """
     estimate = level(metric, blocks)
-    n = sum(t.n for t in blocks)
-    if estimate.blocks < 2 or not row_variance > 0:
+    if math.isnan(estimate.se) or not row_variance > 0:
         return math.nan
-    return max(1.0, n * estimate.se**2 / row_variance)
+    return max(1.0, sum(t.n for t in blocks) * estimate.se**2 / row_variance)

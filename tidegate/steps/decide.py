@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, datetime
 
 from tidegate.adapters import ledger
@@ -31,6 +32,10 @@ def decide_window(stores: Stores, model: Model, window: Window, now: datetime) -
     ):
         evidence = _evidence(stores, model, champion, labelled)
     decision = decide(model, standing, evidence)
+    before = stores.records.verdict(model.name, "decision", window.id)
+    if before and before.numbers["action"] in ("retrain", "regate") and decision.action == "nothing":
+        # The window is run again: what was decided and done stays on record.
+        return decision
     body = Verdict(
         "pass", (decision.reason,), {"action": decision.action, "losing": dict(decision.losing), **decision.numbers}
     )
@@ -57,13 +62,18 @@ def labelled_nights(stores: Stores, model: Model, window: Window) -> dict[str, i
     event = matured(stores, model, window)
     good = {s.window for s in stores.data.many("batches", model.dataset) if s.window <= event.id}
     verdicts = stores.data_records.verdicts(model.dataset, "quality")
-    counts = {s.window: s.rows for s in stores.lake.many("labels", model.name) if s.window <= window.id}
+    arrivals = [s for s in stores.lake.many("labels", model.name) if s.window <= window.id]
+    if model.label.arrived_at:
+        known = stores.lake.read("labels", model.name, [s.window for s in arrivals], columns=["row_id", "event_window"])
+        counts = Counter(known.group_by(["row_id", "event_window"]).aggregate([])["event_window"].to_pylist())
+    else:
+        counts = Counter({s.window: s.rows for s in arrivals})
     calendar = stores.project.calendar(stores.project.dataset(model.dataset))
     delay = (calendar.window(window.id).date - event.date).days
     out = {}
     for night in sorted(good):
         arrived = calendar.shift(calendar.window(night), delay).id
-        rows = counts.get(night if model.label.arrived_at else arrived, 0)
+        rows = counts[night if model.label.arrived_at else arrived]
         if rows and verdicts[night].passed:
             out[night] = rows
     return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import numpy as np
@@ -13,9 +13,10 @@ from tidegate.config.model import Model
 from tidegate.gate.judge import GateResult, judge_candidate, judge_first
 from tidegate.performance.blocks import blocks_of, cut
 from tidegate.performance.tally import Tally, tally_of
+from tidegate.performance.threshold import best_threshold
 from tidegate.steps.decide import labelled_nights
 from tidegate.steps.outcomes import join, labels_of, tally_by
-from tidegate.steps.score import score_columns
+from tidegate.steps.score import scores_of
 from tidegate.steps.stores import Stores
 from tidegate.windows import Window
 
@@ -23,34 +24,64 @@ from tidegate.windows import Window
 def gate(stores: Stores, model: Model, package: Loaded, window: Window, *, look: int = 1) -> GateResult:
     """One look at a candidate, on the evening of `window`.
 
-    Nights of its training count with out-of-fold scores, later ones with its own.
+    On nights of its training the candidate counts with out-of-fold scores, that is with single
+    members; so the champion counts with single members there too, since a mean of several
+    against one would not be a fair match. On later nights both count with their means.
     """
     champion = stores.champion(model.name)
     outcomes = package.reference("outcomes")
     if champion is None:
-        nights = sorted(set(outcomes["event_window"].to_pylist()))
         ours = tally_by(model, outcomes, "event_window", float(package.spec["threshold"]))
-        blocks = cut(nights, model.gate.block_nights)
+        blocks = cut(sorted(ours), model.gate.block_nights)
         return judge_first(model, blocks_of(ours, blocks), blocks_of(_dummy(model, outcomes), blocks))
     _, theirs = champion
     nights = [n for n in labelled_nights(stores, model, window) if n > theirs.spec["trained"][-1]]
+    if not nights:
+        return judge_candidate(model, [], [], look=look)
     rows = join(stores.data.read("batches", model.dataset, nights), labels_of(stores, model, nights, window))
-    out_of_fold = outcomes.filter(pa.compute.is_in(outcomes["event_window"], pa.array(nights)))
-    later = rows.filter(pa.compute.greater(rows["window"], package.spec["trained"][-1]))
-    mine = tally_by(model, out_of_fold, "event_window", float(package.spec["threshold"])) | _tallies(
-        model, package, later
+    paired = _paired(package, theirs, outcomes, rows)
+    by_night = [_tallies(model, paired, side) for side in (0, 1)]
+    blocks = cut(sorted(by_night[0]), model.gate.block_nights)
+    return judge_candidate(model, blocks_of(by_night[0], blocks), blocks_of(by_night[1], blocks), look=look)
+
+
+@dataclass(frozen=True)
+class _Paired:
+    """Rows that neither side saw: night, fold (-1 after the candidate's training), label, scores of both."""
+
+    night: np.ndarray
+    fold: np.ndarray
+    label: np.ndarray
+    scores: tuple[np.ndarray, np.ndarray]
+
+
+def _paired(package: Loaded, theirs: Loaded, outcomes: pa.Table, rows: pa.Table) -> _Paired:
+    at = {row: i for i, row in enumerate(outcomes["row_id"].to_pylist())}
+    where = np.array([at.get(r, -1) for r in rows["row_id"].to_pylist()], dtype=np.int64)
+    inside = where >= 0
+    early, late = rows.filter(pa.array(inside)), rows.filter(pa.array(~inside))
+    fold = outcomes["fold"].to_numpy()[where[inside]]
+    parts = [(early, fold, scores_of(outcomes)[where[inside]], theirs.member_scores(early, fold))]
+    if late.num_rows:
+        parts.append((late, np.full(late.num_rows, -1), package.scores(late), theirs.scores(late)))
+    return _Paired(
+        np.concatenate([p[0]["window"].to_numpy(zero_copy_only=False) for p in parts]),
+        np.concatenate([p[1] for p in parts]),
+        np.concatenate([p[0]["label"].to_numpy() for p in parts]),
+        (np.concatenate([p[2] for p in parts]), np.concatenate([p[3] for p in parts])),
     )
-    other = _tallies(model, theirs, rows)
-    both = sorted(n for n in mine if n in other and mine[n].n == other[n].n)
-    blocks = cut(both, model.gate.block_nights)
-    return judge_candidate(model, blocks_of(mine, blocks), blocks_of(other, blocks), look=look)
 
 
-def _tallies(model: Model, package: Loaded, rows: pa.Table) -> dict[str, Tally]:
-    if not rows.num_rows:
-        return {}
-    scored = pa.table({"window": rows["window"], "label": rows["label"], **score_columns(model, package.scores(rows))})
-    return tally_by(model, scored, "window", float(package.spec["threshold"]))
+def _tallies(model: Model, paired: _Paired, side: int) -> dict[str, Tally]:
+    """Nightly tallies of one side; each fold's threshold is chosen on the other folds' rows."""
+    scores, out = paired.scores[side], {}
+    for fold in np.unique(paired.fold):
+        mine = paired.fold == fold
+        threshold = best_threshold(model, scores[~mine], paired.label[~mine])
+        for night in np.unique(paired.night[mine]):
+            rows = mine & (paired.night == night)
+            out[str(night)] = tally_of(model, scores[rows], paired.label[rows], threshold)
+    return out
 
 
 def _dummy(model: Model, outcomes: pa.Table) -> dict[str, Tally]:

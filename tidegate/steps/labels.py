@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tidegate.adapters.source import read_window
+from tidegate.config.dataset import Column
 from tidegate.config.model import Model
 from tidegate.contract.admit import conform, row_ids
 from tidegate.errors import SourceError, Unreadable
@@ -36,7 +37,9 @@ def collect_labels(stores: Stores, model: Model, window: Window, now: datetime) 
     except Unreadable:
         # No labels yet: the window stays immature, and a later run of this night finds them.
         return 0
-    missing = [c for c in (*dataset.key, dataset.event_time, model.label.column) if c not in frame.columns]
+    arrived = model.label.arrived_at
+    wanted = (*dataset.key, dataset.event_time, model.label.column, *((arrived,) if arrived else ()))
+    missing = [c for c in wanted if c not in frame.columns]
     if missing:
         raise SourceError(
             f"label source of {model.name}",
@@ -45,6 +48,8 @@ def collect_labels(stores: Stores, model: Model, window: Window, now: datetime) 
             "return the key, the event time and the label",
         )
     frame = frame[frame[model.label.column].notna()].reset_index(drop=True)
+    if arrived:
+        frame = _arrived(frame, arrived, window)
     keys = {}
     for name in dict.fromkeys((*dataset.key, dataset.event_time)):
         keys[name], wrong = conform(frame[name], dataset.columns[name])
@@ -62,7 +67,16 @@ def collect_labels(stores: Stores, model: Model, window: Window, now: datetime) 
         }
     ).sort_by("row_id")
     stores.lake.put("labels", model.name, window.id, table, now)
-    return table.num_rows
+    return int(table.num_rows)
+
+
+def _arrived(frame: pd.DataFrame, column: str, window: Window) -> pd.DataFrame:
+    """The rows that arrived in the window: a source may give all that it has, later ones included."""
+    when, wrong = conform(frame[column], Column(type="timestamp"))
+    if wrong.any():
+        found = repr(frame[column][wrong].iloc[0])
+        raise SourceError(f"label source, column {column}", "instants with a time zone", found, "mend the label source")
+    return frame[((when >= window.start) & (when < window.end)).to_numpy()].reset_index(drop=True)
 
 
 def encode(model: Model, labels: pd.Series) -> np.ndarray:
@@ -85,7 +99,10 @@ def encode(model: Model, labels: pd.Series) -> np.ndarray:
         return values
     classes = list(model.label.classes or ())
     if model.kind == "binary":
-        classes = [c for c in classes if c != model.label.positive] + [model.label.positive]
+        classes = [
+            *(c for c in classes if c != model.label.positive),
+            *(c for c in classes if c == model.label.positive),
+        ]
     at = {str(c): float(i) for i, c in enumerate(classes)}
     texts = labels.map(
         lambda v: str(int(v)) if isinstance(v, (float, np.floating)) and float(v).is_integer() else str(v)

@@ -61,9 +61,11 @@ def tally_table(model: Model, joined: pa.Table, threshold: float) -> Tally:
 
 def tally_by(model: Model, joined: pa.Table, column: str, threshold: float) -> dict[str, Tally]:
     """A tally for each value of a column; nulls go to 'missing'."""
-    values = pc.fill_null(joined[column].cast(pa.string()), "missing").to_numpy(zero_copy_only=False)
-    scores, labels = scores_of(joined) if joined.num_rows else np.zeros(0), joined["label"].to_numpy()
-    return {
-        str(v): tally_of(model, scores[values == v], labels[values == v], threshold)
-        for v in sorted(set(values.tolist()))
-    }
+    if not joined.num_rows:
+        return {}
+    coded = pc.fill_null(joined[column].cast(pa.string()), "missing").combine_chunks().dictionary_encode()
+    codes, scores, labels = coded.indices.to_numpy(), scores_of(joined), joined["label"].to_numpy()
+    order = np.argsort(codes, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
+    by_value = {coded.dictionary[int(codes[part[0]])].as_py(): part for part in parts}
+    return {v: tally_of(model, scores[part], labels[part], threshold) for v, part in sorted(by_value.items())}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import date
 from typing import Any, Protocol
 
@@ -23,9 +24,7 @@ POLICIES = ("tidegate", "never", "monthly")
 RETRAIN = {"tidegate": "evidence", "never": "never", "monthly": "monthly"}
 
 
-def prepare_home(
-    base: Home, model_name: str, replay_id: str, policy: str, faults: str | None, start: date, end: date
-) -> Home:
+def prepare_home(base: Home, model_name: str, replay_id: str, policy: str) -> Home:
     """The home of one policy: its own lake, control and MLflow; ingest shared with the others.
 
     In a replay nobody is there to approve, so promotion is automatic.
@@ -35,7 +34,6 @@ def prepare_home(
         folder.mkdir(parents=True, exist_ok=True)
     changes = {"models": {model_name: {"promotion": "automatic", "retrain": {"policy": RETRAIN[policy]}}}}
     (home.state / "overrides.yaml").write_text(yaml.safe_dump(changes))
-    inject(home, load_project(home).model(model_name).dataset, faults, start, end)
     return home
 
 
@@ -102,23 +100,13 @@ class Progress:
     def night(self, window: Window, night: NightLike) -> None:
         event = matured(self.stores, self.model, window)
         tally = nightly_tallies(self.stores, self.model, [event.id]).get(event.id, EMPTY)
-        self._write(
-            {
-                "phase": "night",
-                "window": window.id,
-                "event": event.id,
-                "blocked": not night.quality.passed,
-                "alarms": len(night.alarms),
-                "retrain": night.decision.action == "retrain",
-                "reason": night.decision.reason,
-                "gate": night.gate.outcome if night.gate else None,
-                "promoted": night.promoted,
-                "version": night.version,
-                "n": tally.n,
-                "tally": tally.as_dict() if tally.n else None,
-                "metrics": {k: v for k, v in metrics(self.model.kind, tally).items() if v == v} if tally.n else {},
-            }
-        )
+        known = {k: v for k, v in metrics(self.model.kind, tally).items() if not math.isnan(v)} if tally.n else {}
+        self._write({
+            "phase": "night", "window": window.id, "event": event.id, "blocked": not night.quality.passed,
+            "alarms": len(night.alarms), "retrain": night.decision.action == "retrain", "reason": night.decision.reason,
+            "gate": night.gate.outcome if night.gate else None, "promoted": night.promoted, "version": night.version,
+            "n": tally.n, "tally": tally.as_dict() if tally.n else None, "metrics": known,
+        })  # fmt: skip
 
     def done(self) -> None:
         self._write({"phase": "done"})

@@ -20,7 +20,7 @@ from tidegate.config.model import Model
 from tidegate.errors import UsageError
 from tidegate.lineage.digest import file_digest, folder_digest, json_digest
 from tidegate.lineage.usercode import copy_code, load_copied
-from tidegate.performance.tally import BINS, tally_of
+from tidegate.performance.threshold import best_threshold
 from tidegate.profile.profile import merge_all
 from tidegate.profile.table import from_table, to_table
 from tidegate.steps.decide import labelled_nights
@@ -48,12 +48,21 @@ def build_candidate(stores: Stores, model: Model, window: Window, now: datetime)
         raise UsageError(
             f"training set of {model.name}", "at least 3 matured nights", f"{len(nights)}", "ingest more windows first"
         )
+    staging = Path(tempfile.mkdtemp(prefix="candidate-", dir=_folder(stores, model)))
+    try:
+        return _build(stores, model, window, now, nights, model.estimator.build, staging)
+    finally:
+        shutil.rmtree(staging)
+
+
+def _build(
+    stores: Stores, model: Model, window: Window, now: datetime, nights: list[str], build: str, staging: Path
+) -> tuple[Path, str]:
     batches = stores.data.read("batches", model.dataset, nights)
     rows = join(batches, labels_of(stores, model, nights, window))
     dataset = stores.project.dataset(model.dataset)
-    staging = Path(tempfile.mkdtemp(prefix="candidate-", dir=_folder(stores, model)))
     user = staging / "user"
-    code = copy_code(model.estimator.build, stores.home.root, user)
+    code = copy_code(build, stores.home.root, user)
     if model.estimator.features:
         code = copy_code(model.estimator.features, stores.home.root, user)
     spec: dict[str, Any] = {
@@ -61,7 +70,7 @@ def build_candidate(stores: Stores, model: Model, window: Window, now: datetime)
         "kind": model.kind,
         "features": {f: dataset.columns[f].type for f in model.features},
         "classes": _classes(model),
-        "user": {"build": model.estimator.build, "features": model.estimator.features, "digest": code},
+        "user": {"build": build, "features": model.estimator.features, "digest": code},
         "params": dict(model.estimator.params),
         "seed": model.estimator.seed,
     }
@@ -71,7 +80,7 @@ def build_candidate(stores: Stores, model: Model, window: Window, now: datetime)
     night_of = rows["window"].to_pylist()
     fold_of = folds(nights, model.gate.block_nights)
     trained = train(
-        load_copied(model.estimator.build, user, model.name, code),
+        load_copied(build, user, model.name, code),
         spec["params"],
         model.estimator.seed,
         frame,
@@ -84,6 +93,7 @@ def build_candidate(stores: Stores, model: Model, window: Window, now: datetime)
         {
             "row_id": rows["row_id"],
             "event_window": pa.array(night_of),
+            "fold": pa.array([fold_of[n] for n in night_of], pa.int32()),
             "label": rows["label"],
             **score_columns(model, trained.scores),
         }
@@ -104,12 +114,12 @@ def build_candidate(stores: Stores, model: Model, window: Window, now: datetime)
     probe = rows.select(["row_id", *model.features]).slice(0, PROBE)
     probe = probe.append_column("expected", pa.array(score(trained.estimator, frame.head(PROBE), spec).tolist()))
     pq.write_table(probe, inside / "reference" / "probe.parquet", write_page_checksum=True)
-    (inside / "spec.json").write_text(json.dumps(spec, indent=1, sort_keys=True, default=str))
+    # Not sorted: the order of the features is the order of the estimator's columns.
+    (inside / "spec.json").write_text(json.dumps(spec, indent=1, default=str))
     digest = folder_digest(package)
     target_folder = stores.package_folder(model.name, digest)
     if not target_folder.exists():
         package.rename(target_folder)
-    shutil.rmtree(staging)
     return target_folder, digest
 
 
@@ -142,23 +152,6 @@ def _row_variance(model: Model, scores: np.ndarray, target: np.ndarray) -> float
         mine = scores[np.arange(len(y)), y] if scores.ndim == 2 else np.where(y == 1, scores, 1 - scores)
         loss = -np.log(np.clip(mine, 1e-7, 1))
     return float(loss.var())
-
-
-def best_threshold(model: Model, scores: np.ndarray, target: np.ndarray) -> float:
-    """The threshold with the best KPI on out-of-fold scores; 0.5 without a KPI or for other kinds."""
-    k = model.kpi
-    if model.kind != "binary" or not any((k.true_positive, k.false_positive, k.false_negative, k.true_negative)):
-        return 0.5
-    negative, positive = tally_of(model, scores, target).hist[0]
-    # Positive at or above bin i: every row in a bin below it is predicted negative.
-    tn, fn = np.append(0, np.cumsum(negative)), np.append(0, np.cumsum(positive))
-    value = (
-        k.true_negative * tn
-        + k.false_negative * fn
-        + k.false_positive * (tn[-1] - tn)
-        + k.true_positive * (fn[-1] - fn)
-    )
-    return float(np.argmax(value)) / BINS
 
 
 def _lineage(
@@ -196,13 +189,8 @@ def _lineage(
 
 def _revision(root: Path) -> str | None:
     try:
-        done = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )  # noqa: S607
+        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None

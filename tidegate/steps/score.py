@@ -16,8 +16,11 @@ from tidegate.windows import Window
 
 
 def score(stores: Stores, model: Model, window: Window, now: datetime) -> int | None:
-    """Score a window with the champion; returns the rows, None without a champion."""
-    champion = stores.champion(model.name)
+    """Score a window with the champion; returns the rows, None without a champion.
+
+    A window that was scored before keeps its version: what was served is not rewritten.
+    """
+    champion = scored_by(stores, model, window) or stores.champion(model.name)
     if champion is None:
         return None
     version, package = champion
@@ -25,7 +28,16 @@ def score(stores: Stores, model: Model, window: Window, now: datetime) -> int | 
     if not batch.num_rows:
         return 0
     stores.lake.put("inferences", model.name, window.id, inferences(model, package, version, batch, window), now)
-    return batch.num_rows
+    return int(batch.num_rows)
+
+
+def scored_by(stores: Stores, model: Model, window: Window) -> tuple[int, Loaded] | None:
+    """The version whose predictions a window has, and its package."""
+    if not (stored := stores.lake.stored("inferences", model.name, window.id)) or not stored.rows:
+        return None
+    first = stores.lake.read("inferences", model.name, [window.id], columns=["version", "package"]).slice(0, 1)
+    version = int(first["version"][0].as_py())
+    return version, stores.package(model.name, version, first["package"][0].as_py())
 
 
 def inferences(model: Model, package: Loaded, version: int, batch: pa.Table, window: Window) -> pa.Table:
@@ -68,7 +80,7 @@ def scores_of(table: pa.Table) -> np.ndarray:
 
 
 def inference_id(window: Window, version: int, row_id: str) -> str:
-    """A UUIDv7 that gives the window's start; the same for the same row and version, so that a rerun changes nothing."""
+    """A UUIDv7 of the window's start; the same for the same row and version: a rerun changes nothing."""
     noise = hashlib.sha256(f"{version}\0{row_id}".encode()).digest()
     value = int(window.start.timestamp() * 1000) << 80 | int.from_bytes(noise[:10], "big")
     value = value & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62

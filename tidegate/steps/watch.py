@@ -15,8 +15,9 @@ from tidegate.profile.grid import Axis, Grid
 from tidegate.profile.profile import grid_of, profile_of
 from tidegate.profile.table import from_table
 from tidegate.steps.ingest import grid
-from tidegate.steps.outcomes import labels_of
 from tidegate.steps.measure import matured
+from tidegate.steps.outcomes import labels_of
+from tidegate.steps.score import scored_by
 from tidegate.steps.stores import Stores
 from tidegate.verdicts import Alarm, Finding
 from tidegate.windows import Window
@@ -37,8 +38,8 @@ FINDINGS = pa.schema(
 
 
 def watch(stores: Stores, model: Model, window: Window, now: datetime) -> list[Alarm]:
-    """Store the window's findings on features, prediction and label; raise what persists."""
-    champion = stores.champion(model.name)
+    """Store the window's findings against the champion that scored it; raise what persists."""
+    champion = scored_by(stores, model, window) or stores.champion(model.name)
     if champion is None:
         return []
     _, package = champion

@@ -4,7 +4,8 @@ The history is cut into blocks of nights; member k never sees every K-th block. 
 night has scores from a member that did not see it (*out-of-fold*), on which the candidate
 is gated and which become its reference, and no recent night is lost to a hold-out. What
 is promoted is the mean of the very members that were gated: its log loss and Brier score
-are at most the members' mean (Jensen), so the gate errs on the safe side.
+are at most the members' mean (Jensen), so the gate errs on the safe side. How far, and
+whether neighbouring nights leak into a held-out block, `benchmarks/out_of_fold.py` measures.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Trained:
     """The fitted mean of the members, and out-of-fold scores of every training row."""
 
     estimator: Any
-    scores: np.ndarray
+    scores: NDArray[np.float64]
 
 
 def folds(nights: Sequence[str], block: int, members: int = MEMBERS) -> dict[str, int]:
@@ -43,8 +44,15 @@ def folds(nights: Sequence[str], block: int, members: int = MEMBERS) -> dict[str
     return {night: (last - i) // block % members for i, night in enumerate(nights)}
 
 
-def train(build: Callable[[dict[str, Any]], Any], params: dict[str, Any], seed: int, frame: pd.DataFrame, target: NDArray[Any],
-          fold: NDArray[np.int64], spec: dict[str, Any]) -> Trained:
+def train(
+    build: Callable[[dict[str, Any]], Any],
+    params: dict[str, Any],
+    seed: int,
+    frame: pd.DataFrame,
+    target: NDArray[Any],
+    fold: NDArray[np.int64],
+    spec: dict[str, Any],
+) -> Trained:
     """Fit one member for each fold on the rows of the others.
 
     Parameters
@@ -58,24 +66,52 @@ def train(build: Callable[[dict[str, Any]], Any], params: dict[str, Any], seed: 
     Raises
     ------
     SourceError
-        If the user's `build` or the fit raises, or a member would not see every class.
+        If there is one fold only, the user's `build` or the fit raises, or a member would
+        not see every class.
     """
-    members, scores = [], np.zeros((len(target), len(spec["classes"])) if spec["kind"] == "multiclass" else len(target))
-    for k in sorted(set(fold.tolist())):
+    blind = sorted(set(fold.tolist()))
+    if len(blind) < 2:
+        raise SourceError(
+            "training set", "nights in two blocks or more", f"{len(blind)}", "wait for more labelled nights"
+        )
+    shape = (len(target), len(spec["classes"])) if spec["kind"] == "multiclass" else (len(target),)
+    members, scores = [], np.full(shape, np.nan)
+    for k in blind:
         seen = fold != k
-        if spec["kind"] != "regression" and len(np.unique(target[seen])) < len(spec["classes"]):
-            raise SourceError("training set", f"rows of all {len(spec['classes'])} classes in every fold", f"{len(np.unique(target[seen]))} classes", "wait for more labelled nights")
-        try:
-            member = build({**params, "random_state": seed + k})
-            member.fit(frame[seen], target[seen])
-        except Exception as fault:
-            raise SourceError(f"user code {spec['user']['build']}", "an estimator that fits", f"{type(fault).__name__}: {fault}", "mend the user code") from fault
+        _check_classes(target[seen], spec)
+        member = _fitted(build, {**params, "random_state": (seed + k) % 2**32}, frame[seen], target[seen], spec)
         members.append(member)
         scores[~seen] = score(member, frame[~seen], spec)
     return Trained(mean_of(members, spec["kind"]), scores)
 
 
-def mean_of(members: list[Any], kind: str) -> Any:
+def _check_classes(target: NDArray[Any], spec: dict[str, Any]) -> None:
+    if spec["kind"] == "regression":
+        return
+    found, classes = len(np.unique(target)), len(spec["classes"])
+    if found < classes:
+        wanted = f"rows of all {classes} classes in every fold"
+        raise SourceError("training set", wanted, f"{found} classes", "wait for more labelled nights")
+
+
+def _fitted(
+    build: Callable[[dict[str, Any]], Any],
+    params: dict[str, Any],
+    frame: pd.DataFrame,
+    target: NDArray[Any],
+    spec: dict[str, Any],
+) -> Any:
+    try:
+        member = build(params)
+        member.fit(frame, target)
+    except Exception as fault:
+        found = f"{type(fault).__name__}: {fault}"
+        code = f"user code {spec['user']['build']}"
+        raise SourceError(code, "an estimator that fits", found, "mend the user code") from fault
+    return member
+
+
+def mean_of(members: Sequence[Any], kind: str) -> Any:
     """scikit-learn's soft vote (or mean) over estimators that are already fitted."""
     from sklearn.ensemble import VotingClassifier, VotingRegressor
     from sklearn.preprocessing import LabelEncoder
@@ -87,5 +123,5 @@ def mean_of(members: list[Any], kind: str) -> Any:
         mean = VotingClassifier(named, voting="soft")
         mean.le_ = LabelEncoder().fit(members[0].classes_)
         mean.classes_ = mean.le_.classes_
-    mean.estimators_ = members
+    mean.estimators_ = list(members)
     return mean

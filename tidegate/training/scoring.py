@@ -8,42 +8,75 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from tidegate.errors import SourceError
 
 
-def design(batch: pa.Table, spec: dict[str, Any], features: Callable[[pd.DataFrame], pd.DataFrame] | None) -> pd.DataFrame:
+def design(
+    batch: pa.Table, spec: dict[str, Any], features: Callable[[pd.DataFrame], pd.DataFrame] | None
+) -> pd.DataFrame:
     """The estimator's input: declared features, categories as pandas categories, then the user's `features`.
 
     Raises
     ------
     SourceError
-        If the user's function raises, or does not keep one row for each row.
+        If the user's function raises, or does not keep each row in its place.
     """
-    frame = batch.select(list(spec["features"])).to_pandas()
+    frame: pd.DataFrame = batch.select(list(spec["features"])).to_pandas()
     for name, kind in spec["features"].items():
-        if kind in ("category", "boolean"):
-            frame[name] = frame[name].astype("category" if kind == "category" else "float64")
-        elif kind in ("integer", "number"):
+        if kind == "category":
+            frame[name] = frame[name].astype("category")
+        elif kind in ("boolean", "integer", "number"):
             frame[name] = frame[name].astype("float64")
     if features is None:
         return frame
+    code, index = f"user code {spec['user']['features']}", frame.index
     try:
         made = features(frame)
     except Exception as fault:
-        raise SourceError(f"user code {spec['user']['features']}", "a frame of features", f"{type(fault).__name__}: {fault}", "mend the user code") from fault
-    if not isinstance(made, pd.DataFrame) or len(made) != len(frame):
-        raise SourceError(f"user code {spec['user']['features']}", f"a DataFrame of {len(frame)} rows", f"{type(made).__name__} of {len(made)}", "keep one row for each row")
+        raise SourceError(
+            code, "a frame of features", f"{type(fault).__name__}: {fault}", "mend the user code"
+        ) from fault
+    if not isinstance(made, pd.DataFrame) or len(made) != len(index):
+        found = f"{type(made).__name__} of {len(made) if hasattr(made, '__len__') else 'no'} rows"
+        raise SourceError(code, f"a DataFrame of {len(index)} rows", found, "keep one row for each row")
+    if not made.index.equals(index):
+        # Sorted rows would be given one another's labels and scores.
+        raise SourceError(code, "rows in the order they came in", "another order", "keep the frame's index")
     return made
 
 
-def score(estimator: Any, frame: pd.DataFrame, spec: dict[str, Any]) -> np.ndarray:
-    """Scores of designed rows; an empty frame gives an empty array."""
+def score(estimator: Any, frame: pd.DataFrame, spec: dict[str, Any]) -> NDArray[np.float64]:
+    """Scores of designed rows; an empty frame gives an empty array.
+
+    Returns
+    -------
+    ndarray
+        Shape (n,) probability of the positive class (binary) or prediction (regression),
+        (n, classes) probabilities for multiclass, classes in the order of ``spec["classes"]``.
+
+    Raises
+    ------
+    SourceError
+        If the estimator raises, does not know every class, or gives a score that is not finite.
+    """
+    classes = len(spec["classes"])
     several = spec["kind"] == "multiclass"
     if not len(frame):
-        return np.zeros((0, len(spec["classes"])) if several else 0)
-    if spec["kind"] == "regression":
-        return np.asarray(estimator.predict(frame), dtype=np.float64)
-    p = np.asarray(estimator.predict_proba(frame), dtype=np.float64)
-    order = [list(estimator.classes_).index(i) for i in range(len(spec["classes"]))]
-    return p[:, order] if several else p[:, order[1]]
+        return np.zeros((0, classes) if several else 0)
+    code = f"the estimator of {spec['user']['build']}"
+    try:
+        if spec["kind"] == "regression":
+            out = np.asarray(estimator.predict(frame), dtype=np.float64)
+        else:
+            p = np.asarray(estimator.predict_proba(frame), dtype=np.float64)
+            out = p[:, [list(estimator.classes_).index(c) for c in range(classes)]]
+    except Exception as fault:
+        found = f"{type(fault).__name__}: {fault}"
+        raise SourceError(code, "scores of every class", found, "mend the user code") from fault
+    out = out if several or spec["kind"] == "regression" else out[:, 1]
+    if out.shape[0] != len(frame) or not np.isfinite(out).all():
+        found = f"{out.shape[0]} scores, {int((~np.isfinite(out)).sum())} not finite"
+        raise SourceError(code, f"{len(frame)} finite scores", found, "mend the user code")
+    return out
