@@ -39,32 +39,40 @@ def night(home: Home, model_name: str, window: str, now: datetime) -> Night:
         scored = score_batch(home, model_name, window, now)
         alarms = watch_window(home, model_name, window, now)
     decision = decide_window(home, model_name, window, now)
-    done = Night(window, quality, scored, tuple(alarms), decision)
-    if decision.action in ("retrain", "regate"):
-        version, verdict, promoted = retrain(
-            home, model_name, window, now, decision.reason, again=decision.action == "regate"
-        )
-        return Night(window, quality, scored, tuple(alarms), decision, version, verdict, promoted)
-    return done
+    if decision.action not in ("retrain", "regate"):
+        return Night(window, quality, scored, tuple(alarms), decision)
+    tried = retrain(home, model_name, window, now, decision.reason, again=decision.action == "regate")
+    return Night(window, quality, scored, tuple(alarms), decision, tried.version, tried.gate, tried.promoted)
 
 
-def retrain(
-    home: Home, model_name: str, window: str, now: datetime, reason: str, *, again: bool = False
-) -> tuple[int | None, Verdict | None, bool]:
+@dataclass(frozen=True)
+class Attempt:
+    """What came of a retrain: the version, the gate's verdict, whether it was promoted."""
+
+    version: int | None
+    gate: Verdict
+    promoted: bool = False
+
+
+def retrain(home: Home, model_name: str, window: str, now: datetime, reason: str, *, again: bool = False) -> Attempt:
     """Train (or look again at) a candidate, gate it, and promote it where the model says so.
 
-    Returns the version, the gate's verdict and whether it was promoted; (None, None,
-    False) while another run holds the model's lease.
+    One run at a time: while another holds the model's lease, or after it has tried on this
+    window, nothing is trained and the attempt says so.
     """
     stores = open_stores(home)
     model = stores.project.model(model_name)
     with stores.leases.holding(f"retrain/{model_name}", model.owner) as lease:
         if lease is None:
-            return None, Verdict("inconclusive", (f"another run is retraining {model_name}",)), False
-        waiting = stores.candidate(model_name) if again else None
-        version = int(str(waiting["version"])) if waiting else train_and_register(home, model_name, window, now, reason)
+            return Attempt(None, Verdict("inconclusive", (f"another run is retraining {model_name}",)))
+        tried = next((v for v in stores.records.versions(model_name) if v["body"]["window"] == window), None)
+        waiting = stores.candidate(model_name) if again else tried
+        if waiting is not None and waiting["status"] not in ("candidate", "challenger"):
+            say = f"version {waiting['version']} was already trained on {window} and is {waiting['status']}"
+            return Attempt(waiting["version"], Verdict("inconclusive", (say,)))
+        version = waiting["version"] if waiting else train_and_register(home, model_name, window, now, reason)
         verdict = gate_candidate(home, model_name, version, window, now)
         if not verdict.passed or model.promotion != "automatic":
-            return version, verdict, False
-        promote_version(home, model_name, version, window, now, "automatic", reason)
-        return version, verdict, True
+            return Attempt(version, verdict)
+        promote_version(home, model_name, version, window, now, "automatic", reason, lease)
+        return Attempt(version, verdict, promoted=True)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tidegate.clock import now
 from tidegate.config.home import Home, find_home
 from tidegate.config.project import load_project
+from tidegate.errors import UsageError
 from tidegate.windows import Window
 
 NAME = r"^[a-z0-9_-]{1,64}$"
@@ -68,4 +69,12 @@ def window_of(home: Home, dataset: str, day: date | None) -> Window:
     """The asked window, or the last one that is over."""
     project = load_project(home)
     calendar = project.calendar(project.dataset(dataset))
-    return calendar.window(day) if day else calendar.shift(calendar.of(now()), -1)
+    last = calendar.shift(calendar.of(now()), -1)
+    if day is not None and day > last.date:
+        raise UsageError(
+            f"window {day} of {dataset}",
+            f"a night that is over, {last} at the latest",
+            str(day),
+            "wait, or correct the date",
+        )
+    return calendar.window(day) if day else last

@@ -53,13 +53,11 @@ def _first_champion(home: Home, model: str, window: str) -> None:
     if stores.champion(model) is not None:
         return
     calendar = stores.project.calendar(stores.project.dataset(stores.project.model(model).dataset))
-    _, verdict, promoted = retrain(home, model, window, evening_of(calendar.window(window)), "first_model")
-    if not promoted:
+    first = retrain(home, model, window, evening_of(calendar.window(window)), "first_model")
+    if not first.promoted:
+        reasons = "; ".join(first.gate.reasons)
         raise UsageError(
-            f"first model of {model}",
-            "to pass the gate",
-            "; ".join(verdict.reasons) if verdict else "nothing",
-            "use a longer history or a better estimator",
+            f"first model of {model}", "to pass the gate", reasons, "use a longer --history or a better estimator"
         )
 
 

@@ -13,10 +13,10 @@ from tidegate.verdicts import Verdict
 
 
 @flow(name="retrain")
-def retrain(request: RetrainRequest) -> Verdict | None:
+def retrain(request: RetrainRequest) -> Verdict:
     """Train a candidate on what was known on the evening of the window and put it through the gate."""
     home = request.resolved()
     window = window_of(home, load_project(home).model(request.model).dataset, request.window)
-    version, verdict, promoted = body(home, request.model, window.id, now(), request.reason)
-    publish_gate(request.model, window.id, version, verdict, promoted)
-    return verdict
+    done = body(home, request.model, window.id, now(), request.reason)
+    publish_gate(request.model, window.id, done.version, done.gate, done.promoted)
+    return done.gate

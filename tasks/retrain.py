@@ -8,6 +8,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.night import at
+from tidegate.adapters.leases import Lease
 from tidegate.config.home import Home
 from tidegate.steps import candidate, promote
 from tidegate.verdicts import Verdict
@@ -27,7 +28,9 @@ def gate_candidate(home: Home, model_name: str, version: int, window: str, now: 
 
 
 @task(cache_policy=NO_CACHE)
-def promote_version(home: Home, model_name: str, version: int, window: str, now: datetime, by: str, reason: str) -> int:
+def promote_version(
+    home: Home, model_name: str, version: int, window: str, now: datetime, by: str, reason: str, lease: Lease
+) -> int:
     """Make a challenger the champion; returns the plan's new revision."""
     stores, model, night = at(home, model_name, window)
-    return promote.promote(stores, model, version, night, now, why={"reason": reason}, by=by).revision
+    return promote.promote(stores, model, version, night, now, why={"reason": reason}, by=by, lease=lease).revision

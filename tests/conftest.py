@@ -107,6 +107,7 @@ features: [sex, age, bmi, bp, s5]
 segments: [sex]
 metric: {primary: mae, must_hold: {rmse: 2.0}}
 kpi: {unit: points, per_unit_error: -1}
+retrain: {policy: never}
 """
 CLINIC = """\
 from sklearn.linear_model import Ridge
@@ -192,7 +193,7 @@ def write_diabetes(root: Path, count: int, change: int) -> Path:
         frame.insert(0, "patient", np.arange(ROWS) + 1000 * (i + 1))
         frame.insert(1, "seen_at", pd.to_datetime(when, utc=True))
         frame.to_parquet(root / "diabetes" / f"{day}.parquet", index=False)
-        target = rows["target"] + rng.normal(0, 5, ROWS) + (80 if i >= change else 0)
+        target = rows["target"] + rng.normal(0, 5, ROWS) + (120 if i >= change else 0)
         pd.DataFrame({"patient": frame["patient"], "seen_at": [t.isoformat() for t in when],
                       "progression": target.round(2)}).to_csv(root / "progression" / f"{day}.csv", index=False)  # fmt: skip
     return root

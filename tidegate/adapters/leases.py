@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -72,13 +73,30 @@ class Leases:
 
     @contextmanager
     def holding(self, name: str, owner: str = "") -> Iterator[Lease | None]:
-        """Hold the lease for a block; yields None if another run has it."""
+        """Hold the lease for a block, renewing it meanwhile; yields None if another run has it.
+
+        A process that is stopped does not renew: its lease runs out, and its writes are refused.
+        """
         lease = self.acquire(name, owner)
+        if lease is None:
+            yield None
+            return
+        over = threading.Event()
+        keeper = threading.Thread(target=self._keep, args=(lease, over), daemon=True)
+        keeper.start()
         try:
             yield lease
         finally:
-            if lease:
-                self.release(lease)
+            over.set()
+            keeper.join()
+            self.release(lease)
+
+    def _keep(self, lease: Lease, over: threading.Event) -> None:
+        while not over.wait(self.ttl / 3):
+            try:
+                self.renew(lease)
+            except StaleToken:
+                return
 
     @contextmanager
     def waiting(self, name: str, owner: str = "", poll: float = 0.02) -> Iterator[Lease]:

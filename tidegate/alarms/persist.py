@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import date
 
 from tidegate.config.model import Model
 from tidegate.verdicts import Alarm, Finding
 
+SHOWN = 3
+"""Subjects that an alarm spells out."""
+
 
 def alarms_from(recent: Sequence[Finding], raised: Sequence[Alarm], window: str, model: Model) -> list[Alarm]:
     """Alarms of one window.
 
-    A subject alarms when its monitor failed on this window and on `persistence` of the
-    last `within` windows, unless it alarmed within `cooldown` of it. Statistics of one
-    subject are one alarm. Drift without proven harm goes to the digest.
+    A subject persists when its monitor failed on this window and on `persistence` of the
+    last `within` windows. What persists in one monitor is one alarm, which names the
+    subjects, the furthest from their limits first, unless that monitor alarmed within
+    `cooldown`: thirty drifting columns are one thing to look at. Drift without proven harm
+    goes to the digest.
 
     Parameters
     ----------
@@ -30,16 +36,24 @@ def alarms_from(recent: Sequence[Finding], raised: Sequence[Alarm], window: str,
     for finding in recent:
         if finding.outcome == "fail" and 0 <= (today - date.fromisoformat(finding.window)).days < rules.within:
             failed.setdefault((finding.monitor, finding.subject), []).append(finding)
-    out = []
-    for (monitor, subject), findings in failed.items():
+    lasting: dict[str, list[tuple[float, list[Finding], str]]] = {}
+    for (monitor, _), findings in failed.items():
         now = [f for f in findings if f.window == window]
         nights = sorted({f.window for f in findings})
-        if not now or len(nights) < rules.persistence:
-            continue
-        others = [a.window for a in raised if (a.monitor, a.subject) == (monitor, subject) and a.window != window]
+        if now and len(nights) >= rules.persistence:
+            excess = max(abs(f.value) / f.limit if f.limit else math.inf for f in now)
+            lasting.setdefault(monitor, []).append((excess, now, nights[0]))
+    out = []
+    for monitor, found in lasting.items():
+        others = [a.window for a in raised if a.monitor == monitor and a.window != window]
         if any(abs(today - date.fromisoformat(other)) < rules.cooldown for other in others):
             continue
-        text = "; ".join(f"{f.statistic} {f.value:.3f} (limit {f.limit:.3f}), {f.reason}" for f in now)
-        command = f"tidegate findings {model.name} {window} --subject {subject}"
-        out.append(Alarm(window, monitor, subject, "digest", nights[0], f"{monitor} {subject}: {text}", command))
+        found.sort(key=lambda entry: (-entry[0], entry[1][0].subject))
+        told = [f for _, findings, _ in found for f in findings][:SHOWN]
+        text = "; ".join(f"{f.subject} {f.statistic} {f.value:.3f} (limit {f.limit:.3f}), {f.reason}" for f in told)
+        subject = ", ".join(findings[0].subject for _, findings, _ in found[:SHOWN])
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        since = min(first for _, _, first in found)
+        command = f"tidegate findings {model.name} {window}"
+        out.append(Alarm(window, monitor, subject + more, "digest", since, f"{monitor}: {text}{more}", command))
     return out

@@ -29,6 +29,12 @@ QUIET = {
 }
 """Telemetry off everywhere, and no library's log lines on the user's terminal."""
 
+IDLE = (
+    *("EVENT_PERSISTER", "TRIGGERS", "SCHEDULER", "LATE_RUNS"),
+    *("PAUSE_EXPIRATIONS", "FOREMAN", "CANCELLATION_CLEANUP", "REPOSSESSOR"),
+)
+"""Services that Prefect's embedded server does not need for the one run that it is started for."""
+
 
 @app.callback()
 def _root(
@@ -36,7 +42,7 @@ def _root(
     home: Annotated[Path | None, typer.Option("--home", help="Home folder (else TIDEGATE_HOME, or upward).")] = None,
 ) -> None:
     ctx.obj = home
-    for key, value in QUIET.items():
+    for key, value in (QUIET | {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in IDLE}).items():
         os.environ.setdefault(key, value)
 
 

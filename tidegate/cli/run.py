@@ -66,12 +66,10 @@ def score(ctx: typer.Context, model: Model, window: Night = None, as_json: Json 
     if as_json:
         typer.echo(json.dumps({"rows": rows}))
     else:
-        typer.echo(
-            f"{model}: {rows} rows scored"
-            if rows is not None
-            else f"{model}: no champion yet. Next: tidegate retrain {model}"
-        )
-    raise typer.Exit(0 if rows is not None else 4)
+        nothing = "no champion yet" if rows is None else "the window has no batch"
+        verb = "retrain" if rows is None else "nightly"
+        typer.echo(f"{model}: {rows} rows scored" if rows else f"{model}: {nothing}. Next: tidegate {verb} {model}")
+    raise typer.Exit(0 if rows else 4)
 
 
 def nightly(ctx: typer.Context, model: Model, window: Night = None, as_json: Json = False) -> None:

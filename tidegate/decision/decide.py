@@ -84,8 +84,9 @@ def _first(model: Model, at: Standing) -> Choice:
 
 
 def _monthly(at: Standing) -> Choice:
-    """On the first good window of a month, whichever day that is."""
+    """On the first good window of a month, unless the last training is younger than two weeks."""
     done = [a for a in at.attempts if (a.year, a.month) >= (at.window.year, at.window.month)]
+    done += [a for a in at.attempts if at.window - a < timedelta(weeks=2)]
     if done:
         return "nothing", f"retrained on {max(done)}, next month again", {"retrain": "not due"}
     return "retrain", "calendar", {"nothing": "policy: monthly"}

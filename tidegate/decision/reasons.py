@@ -14,14 +14,18 @@ from tidegate.verdicts import Verdict
 LEAST = 3
 """Fewer blocks than this say nothing about their spread."""
 
+LOOKS = 4
+"""Nightly looks at overlapping stretches count as four looks at each; so simulated."""
+
 
 def judge_decay(model: Model, reference: Sequence[Tally], recent: Sequence[Tally]) -> Verdict:
     """Has the primary metric fallen below the champion's held-out reference?
 
     Fails (decay) when the drop exceeds `retrain.decay_margin` and its upper confidence
-    bound is below zero. The yearly error `retrain.decay_alpha` is shared over the number
-    of disjoint stretches of `retrain.decay_nights` in a year (Bonferroni), since the
-    question is asked every night; `benchmarks/gate_size.py` measures what a year comes to.
+    bound is below zero. The question is asked every night, so the yearly error
+    `retrain.decay_alpha` is shared (Bonferroni) over the disjoint stretches of
+    `retrain.decay_nights` in a year, `LOOKS` to each; `benchmarks/gate_size.py` measures
+    what a year comes to.
     Inconclusive with too few blocks that have rows, or where the metric is not defined.
 
     Parameters
@@ -38,7 +42,7 @@ def judge_decay(model: Model, reference: Sequence[Tally], recent: Sequence[Tally
             what = f"{len(before)} blocks in the champion's reference, {LEAST} needed"
         return Verdict("inconclusive", (what,), {"metric": name, "blocks": len(now), "reference": len(before)})
     change = difference(METRICS[model.kind][name], now, before)
-    alpha = policy.decay_alpha * min(1.0, policy.decay_nights / 365)
+    alpha = policy.decay_alpha * min(1.0, policy.decay_nights / 365) / LOOKS
     better = HIGHER_IS_BETTER[name]
     gain = change.value if better else -change.value
     best = change.upper(alpha) if better else -change.lower(alpha)

@@ -3,13 +3,14 @@
 Both are scored on the same blocks of nights, which neither saw in training. Better:
 proven on the primary metric or the KPI, which share the error of a look. A guardrail
 holds when a worsening beyond its margin is ruled out. Any other metric fails only when
-proven worse. Not enough evidence is inconclusive, never a pass.
+proven worse; where a KPI prices the trade of precision for recall, these two, accuracy and
+F1 are shown and do not decide. Not enough evidence is inconclusive, never a pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tidegate.config.model import Model
 from tidegate.errors import UsageError
@@ -18,7 +19,10 @@ from tidegate.performance.metrics import METRICS
 from tidegate.performance.tally import Tally
 from tidegate.verdicts import Verdict
 
-__all__ = ["Check", "GateResult", "judge_candidate", "judge_first"]
+__all__ = ["PRICED", "Check", "GateResult", "judge_candidate", "judge_first"]
+
+PRICED = ("accuracy", "precision", "recall", "f1")
+"""What a threshold trades off. With a KPI its price is known: these are shown and do not decide."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +72,10 @@ def judge_candidate(
     better = [superior(m, gains[m], alpha / len(counts), block=block) for m in counts]
     guards = [holds(m, gains[m], alpha, block=block, margin=most) for m, most in model.metric.must_hold.items()]
     rest = [m for m in gains if m not in counts and m not in model.metric.must_hold]
-    others = [not_worse(m, gains[m], alpha / len(rest)) for m in rest]
-    verdict = _verdict(better, guards, others, len(ours))
-    return GateResult(verdict, (*better, *guards, *others), sum(t.n for t in ours), len(ours), look)
+    checks = {m: not_worse(m, gains[m], alpha / len(rest)) for m in rest}
+    priced = [replace(checks.pop(m), role="priced") for m in rest if m in PRICED and "kpi" in gains]
+    verdict = _verdict(better, guards, list(checks.values()), len(ours))
+    return GateResult(verdict, (*better, *guards, *checks.values(), *priced), sum(t.n for t in ours), len(ours), look)
 
 
 def judge_first(model: Model, candidate: Sequence[Tally], dummy: Sequence[Tally]) -> GateResult:

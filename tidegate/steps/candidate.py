@@ -84,7 +84,10 @@ def look_at(stores: Stores, model: Model, version: int, window: Window, now: dat
     ungated = model.retrain.policy == "monthly" and stores.plans.get(model.name).champion is not None
     result = gate(stores, model, package, window, look=len(looks) + 1)
     verdict = Verdict("pass", ("policy monthly promotes without a gate",)) if ungated else result.verdict
-    looks.append({"window": window.id, "outcome": verdict.outcome, "reasons": list(verdict.reasons)})
+    against = stores.plans.get(model.name).champion
+    looks.append(
+        {"window": window.id, "outcome": verdict.outcome, "reasons": list(verdict.reasons), "against": against}
+    )
     last = verdict.outcome == "inconclusive" and len(looks) >= model.gate.looks
     status = "challenger" if verdict.passed else "rejected" if verdict.outcome == "fail" or last else "candidate"
     calendar = stores.project.calendar(stores.project.dataset(model.dataset))

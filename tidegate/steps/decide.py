@@ -12,6 +12,7 @@ from tidegate.decision.decide import Standing, decide
 from tidegate.decision.reasons import judge_decay, judge_growth
 from tidegate.performance.blocks import blocks_of, cut
 from tidegate.steps.measure import matured, nightly_tallies, reference_blocks
+from tidegate.steps.promote import reconcile
 from tidegate.steps.stores import Stores
 from tidegate.verdicts import Decision, Verdict
 from tidegate.windows import Window
@@ -19,6 +20,7 @@ from tidegate.windows import Window
 
 def decide_window(stores: Stores, model: Model, window: Window, now: datetime) -> Decision:
     """The decision on one window; every decision is kept, actions also in the ledger."""
+    reconcile(stores, model)
     quality = stores.data_records.verdict(model.dataset, "quality", window.id)
     champion = stores.champion(model.name)
     labelled = labelled_nights(stores, model, window)

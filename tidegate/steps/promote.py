@@ -13,7 +13,7 @@ from tidegate.adapters.leases import Lease
 from tidegate.adapters.packages import Loaded
 from tidegate.adapters.registry import Registry
 from tidegate.config.model import Model
-from tidegate.errors import IntegrityError, UsageError
+from tidegate.errors import IntegrityError, PlanConflict, UsageError
 from tidegate.rollout.plan import ServingPlan
 from tidegate.steps.stores import Stores
 from tidegate.windows import Window
@@ -43,7 +43,6 @@ def promote(
     *,
     why: dict[str, Any],
     by: str,
-    expected: ServingPlan | None = None,
     lease: Lease | None = None,
 ) -> ServingPlan:
     """Intent, load, smoke test, switch by compare-and-swap, then mirror the alias.
@@ -53,7 +52,7 @@ def promote(
     UsageError
         If the version is unknown, or has not passed the gate.
     PlanConflict
-        If the plan changed in the meantime.
+        If the champion is not the one that it was gated against, or changes in the meantime.
     """
     record = next((v for v in stores.records.versions(model.name) if v["version"] == version), None)
     if record is None or record["status"] not in ("challenger", "retired"):
@@ -63,7 +62,13 @@ def promote(
             record["status"] if record else "no such version",
             f"look at tidegate lineage {model.name}",
         )
-    plan = expected or stores.plans.get(model.name)
+    plan = stores.plans.get(model.name)
+    against = record["body"]["looks"][-1]["against"] if record["status"] == "challenger" else plan.champion
+    if against != plan.champion:
+        do = "retrain, so that it is judged against the champion of today"
+        raise PlanConflict(
+            f"version {version} of {model.name}", f"gated against version {plan.champion}", f"version {against}", do
+        )
     with stores.control.write() as c:
         ledger.append(
             c,
@@ -93,3 +98,15 @@ def promote(
         model.name, "champion", version, {"tidegate.status": "champion", "tidegate.promoted": window.id}
     )
     return after
+
+
+def reconcile(stores: Stores, model: Model) -> None:
+    """Finish what a kill left after the switch: versions say what the plan says."""
+    champion = stores.plans.get(model.name).champion
+    for record in stores.records.versions(model.name):
+        if record["version"] == champion and record["status"] != "champion":
+            stores.records.set_status(
+                model.name, record["version"], "champion", promoted=record["body"]["looks"][-1]["window"]
+            )
+        elif record["version"] != champion and record["status"] == "champion":
+            stores.records.set_status(model.name, record["version"], "retired")

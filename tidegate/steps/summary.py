@@ -47,6 +47,9 @@ def summarise(
     quarantined = first.data.read("quarantine", model.dataset, nights)
     out: dict[str, Any] = {
         "model": model_name,
+        "kind": model.kind,
+        "primary": model.metric.primary,
+        "kpi_unit": model.kpi.unit,
         "from": start.id,
         "to": end.id,
         "windows": len(nights),

@@ -61,11 +61,15 @@ class Loop:
         if done["quality"].passed:
             done["scored"] = score(self.stores, self.model, w, now)
             done["alarms"] = watch(self.stores, self.model, w, now)
-        done["decision"] = decide_window(self.stores, self.model, w, now)
+        done["decision"] = self.decide(i)
         if done["decision"].action == "retrain":
             done |= self.retrain(i, done["decision"].reason)
         self.told.setdefault(w.id, done)
         return done
+
+    def decide(self, i: int):
+        w = self.calendar.window(day_of(i))
+        return decide_window(self.stores, self.model, w, evening_of(w))
 
     def retrain(self, i: int, reason: str) -> dict[str, Any]:
         w = self.calendar.window(day_of(i))

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from tidegate.gate.checks import gain_of, holds, not_worse, nights_for, superior
+from tidegate.gate.checks import gain_of, holds, nights_for, not_worse, superior
 from tidegate.performance.blocks import Estimate
 from tidegate.performance.tally import NO_CONFUSION, NO_HIST, Tally
 
@@ -27,9 +27,14 @@ def test_missing_evidence_is_inconclusive_everywhere(what):
 
 @pytest.mark.parametrize(
     ("value", "superiority", "guard", "other"),
-    [(0.05, "pass", "pass", "pass"), (0.01, "inconclusive", "pass", "pass"), (0.0, "inconclusive", "inconclusive", "pass"),
-     (-0.03, "fail", "inconclusive", "fail"), (-0.09, "fail", "fail", "fail")],
-)  # fmt: skip
+    [
+        (0.05, "pass", "pass", "pass"),
+        (0.01, "inconclusive", "pass", "pass"),
+        (0.0, "inconclusive", "inconclusive", "pass"),
+        (-0.03, "fail", "inconclusive", "fail"),
+        (-0.09, "fail", "fail", "fail"),
+    ],
+)
 def test_each_check_has_its_own_threshold(value, superiority, guard, other):
     gain = Estimate(value, 0.0125, 7)  # the bound reaches 0.0243 to either side
     assert superior("m", gain, 0.05, block=3).outcome == superiority

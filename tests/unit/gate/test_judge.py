@@ -44,10 +44,12 @@ def test_a_copy_of_the_champion_never_passes(a_model):
     assert all("the same on every block" in reason for reason in found.verdict.reasons)
 
 
-def test_an_equally_good_candidate_is_inconclusive(a_model):
-    model = a_model()
-    found = judge_candidate(model, scored(model, 0.3, 0), scored(model, 0.3, 1))
-    assert found.verdict.outcome == "inconclusive"
+def test_an_equally_good_candidate_does_not_pass(a_model):
+    model = a_model(gate={"looks": 3})
+    for ours, theirs in ((0, 1), (1, 0)):
+        found = judge_candidate(model, scored(model, 0.3, ours), scored(model, 0.3, theirs))
+        assert checks(found)["roc_auc", "better"] == "inconclusive"
+        assert not found.verdict.passed
 
 
 def test_a_gain_does_not_pay_for_a_broken_guardrail(a_model):
@@ -73,7 +75,7 @@ def test_a_guarded_primary_may_fall_within_its_margin_for_the_kpi(a_model):
     # The primary is proven worse, but by less than the user allows; the KPI is proven better.
     ours, theirs = {"noise": 0.3, "shift": 0.2}, {"noise": 0.1, "shift": -2.5}
     for margin, want in ((0.2, "pass"), (None, "fail")):
-        hold = {"roc_auc": margin} if margin else {}
+        hold = {"precision": 1.0, "accuracy": 1.0} | ({"roc_auc": margin} if margin else {})
         model = a_model(metric={"primary": "roc_auc", "must_hold": hold}, kpi=KPI)
         found = judge_candidate(model, scored(model, **ours), scored(model, **theirs))
         assert checks(found)["roc_auc", "better"] == "fail"
@@ -83,7 +85,7 @@ def test_a_guarded_primary_may_fall_within_its_margin_for_the_kpi(a_model):
 
 def test_an_unproven_guardrail_is_inconclusive(a_model):
     model = a_model(metric={"must_hold": {"log_loss": 0.0, "recall": 0.0}})
-    found = judge_candidate(model, scored(model, 0.1), scored(model, 1.2, 1))
+    found = judge_candidate(model, scored(model, 0.1, shift=-0.2), scored(model, 1.2, 1))
     assert checks(found)["recall", "guardrail"] == "inconclusive"
     assert found.verdict.outcome == "inconclusive"
     assert "recall" in found.verdict.reasons[0]

@@ -142,7 +142,7 @@ BANDS = {
     "narrow": lambda n: 0.2 + 0.01 * RNG.beta(2, 2, n),
     "rare": lambda n: RNG.beta(1, 400, n),
     "certain": lambda n: 1 - RNG.beta(1, 400, n),
-    "whole": lambda n: RNG.random(n),
+    "whole": RNG.random,
     "ties": lambda n: RNG.choice([0.1, 0.25, 0.251, 0.9], n),
 }
 

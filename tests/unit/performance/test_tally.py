@@ -1,4 +1,5 @@
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def same(a, b):
 def test_the_tally_of_parts_is_the_tally_of_the_whole(model, n, cuts, seed):
     scores, labels = rows(model.kind, n, seed)
     edges = [0, *sorted(min(c, n) for c in cuts), n]
-    parts = [tally_of(model, scores[a:b], labels[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [tally_of(model, scores[a:b], labels[a:b]) for a, b in pairwise(edges)]
     whole = tally_of(model, scores, labels)
     same(total(parts), whole)
     same(total(parts[::-1]), whole)
