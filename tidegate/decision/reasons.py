@@ -64,18 +64,18 @@ def judge_decay(model: Model, reference: Sequence[Tally], recent: Sequence[Tally
 
 
 def judge_growth(model: Model, trained_rows: int, matured_rows: int) -> Verdict:
-    """Is there `retrain.growth` times the labelled rows that the champion was trained on?
+    """Is there `retrain.growth` times the labelled rows of the last training, promoted or not?
 
     Fails (there is) as decay does: a failing reason is a reason to act. A constant factor
     spaces retrains evenly on the learning curve, whose error falls as a power of the rows.
-    A champion of unknown training (no rows) is inconclusive.
+    An unknown training (no rows) is inconclusive.
     """
     wanted = model.retrain.growth
     growth = matured_rows / trained_rows if trained_rows > 0 else math.nan
     numbers = {"trained_rows": trained_rows, "matured_rows": matured_rows, "growth": growth, "wanted": wanted}
     if math.isnan(growth):
-        return Verdict("inconclusive", ("the champion's training rows are not known",), numbers)
+        return Verdict("inconclusive", ("the last training's rows are not known",), numbers)
     if growth >= wanted:
-        reason = f"{matured_rows:,} labelled rows, {growth:.2f} times what the champion learned from"
+        reason = f"{matured_rows:,} labelled rows, {growth:.2f} times what was learned from last"
         return Verdict("fail", (reason,), numbers)
-    return Verdict("pass", (f"{growth:.2f} times the champion's rows, {wanted:g} wanted",), numbers)
+    return Verdict("pass", (f"{growth:.2f} times the last training's rows, {wanted:g} wanted",), numbers)

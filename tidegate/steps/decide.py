@@ -119,7 +119,9 @@ def _evidence(
     tallies = nightly_tallies(stores, model, unseen, version)
     recent = blocks_of(tallies, cut(sorted(tallies), model.gate.block_nights))
     reference = reference_blocks(model, package.reference("outcomes"), float(spec["threshold"]))
+    # A candidate that did not pass has shown what its rows were worth: growth counts from it.
+    learned = max(int(v["body"]["rows"]) for v in stores.records.versions(model.name))
     return {
         "decay": judge_decay(model, reference, recent),
-        "more_data": judge_growth(model, int(spec["rows"]), sum(labelled.values())),
+        "more_data": judge_growth(model, learned, sum(labelled.values())),
     }
