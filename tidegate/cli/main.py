@@ -61,7 +61,8 @@ def main() -> None:
     try:
         app()
     except TidegateError as fault:
-        typer.echo(f"tidegate: {fault}", err=True)
+        # One line, whatever the user's code or a library put into its message.
+        typer.echo(f"tidegate: {' '.join(str(fault).split())}", err=True)
         sys.exit(fault.exit_code)
 
 

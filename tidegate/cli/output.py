@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from tidegate.config.home import Home, find_home
+from tidegate.errors import StoreError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Model = Annotated[str, typer.Argument(help="Name of a file in configs/models.")]
@@ -25,6 +27,28 @@ def home_of(ctx: typer.Context) -> Home:
     home = Home.at(root)
     home = Home.at(root, load_project(home).platform.state)
     os.environ.setdefault("PREFECT_HOME", str(home.state / "prefect"))
+    return home
+
+
+def flow_home(ctx: typer.Context) -> Home:
+    """The home of a verb that runs a flow: its state can be written, or nothing starts.
+
+    Raises
+    ------
+    StoreError
+        If the state folder cannot be made or written.
+    """
+    home = home_of(ctx)
+    try:
+        # Prefect makes its own folder, but none above it.
+        home.state.mkdir(parents=True, exist_ok=True)
+        if not os.access(home.state, os.W_OK):
+            raise PermissionError(errno.EACCES, "no permission to write, or a read-only file system")
+    except OSError as fault:
+        raise StoreError(
+            f"state folder {home.state}", "a folder that can be written", fault.strerror or str(fault),
+            "mend the permissions, or name another `state` in configs/tidegate.yaml",
+        ) from None  # fmt: skip
     return home
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tidegate.cli.output import EXIT, Dataset, Json, Model, home_of
+from tidegate.cli.output import EXIT, Dataset, Json, Model, flow_home
 from tidegate.config.project import load_project
 from tidegate.config.values import NAME, NAME_WORDS
 from tidegate.errors import UsageError
@@ -45,7 +45,7 @@ def ingest(
     as_json: Json = False,
 ) -> None:
     """Read a window, judge it, quarantine or block, land it, profile it."""
-    home = home_of(ctx)
+    home = flow_home(ctx)
     from flows.ingest import ingest as flow
     from flows.parameters import DatasetNight
 
@@ -58,7 +58,7 @@ def ingest(
 
 def score(ctx: typer.Context, model: Model, window: Night = None, as_json: Json = False) -> None:
     """Score a window that has been ingested with the champion."""
-    home = home_of(ctx)
+    home = flow_home(ctx)
     from flows.parameters import ModelNight
     from flows.score import score as flow
 
@@ -74,7 +74,7 @@ def score(ctx: typer.Context, model: Model, window: Night = None, as_json: Json 
 
 def nightly(ctx: typer.Context, model: Model, window: Night = None, as_json: Json = False) -> None:
     """Everything that happens to a model on one window."""
-    home = home_of(ctx)
+    home = flow_home(ctx)
     from dataclasses import asdict
 
     from flows.nightly import nightly as flow
@@ -105,7 +105,7 @@ def retrain(
     as_json: Json = False,
 ) -> None:
     """Train a candidate, put it through the gate, register it."""
-    home = home_of(ctx)
+    home = flow_home(ctx)
     from flows.parameters import RetrainRequest
     from flows.retrain import retrain as flow
 
@@ -124,7 +124,7 @@ def approve(
     why: Annotated[str, typer.Option(help="Why; kept in the ledger.")] = "",
 ) -> None:
     """Promote a challenger that passed the gate."""
-    home = home_of(ctx)
+    home = flow_home(ctx)
     from tidegate.clock import now
     from tidegate.steps.promote import promote
     from tidegate.steps.stores import open_stores
@@ -162,7 +162,7 @@ def replay(
         raise UsageError("--policy", f"{', '.join(POLICIES)} or all", repr(policy), "correct it")
     if not NAME.fullmatch(replay_id):
         raise UsageError("--id", NAME_WORDS, repr(replay_id), "correct the name")
-    home = home_of(ctx)
+    home = flow_home(ctx)
     load_project(home).model(model)
     first, last = day(start, "--from"), day(end, "--to")
     request = ReplayRequest.model_validate({

@@ -27,7 +27,7 @@ class Judgement(Protocol):
     def breaks(self) -> Sequence[str]: ...
 
 
-def judge_batch(  # noqa: PLR0917 -- in the order in which they come about
+def judge_batch(
     frame: pd.DataFrame,
     admission: Admission,
     judged: Judgement | None,

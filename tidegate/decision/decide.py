@@ -84,9 +84,8 @@ def _first(model: Model, at: Standing) -> Choice:
 
 
 def _monthly(at: Standing) -> Choice:
-    """On the first good window of a month, unless the last training is younger than two weeks."""
-    done = [a for a in at.attempts if (a.year, a.month) >= (at.window.year, at.window.month)]
-    done += [a for a in at.attempts if at.window - a < timedelta(weeks=2)]
+    """On the first good window of a month, unless there was a training in the two weeks before the month."""
+    done = [a for a in at.attempts if a >= at.window.replace(day=1) - timedelta(weeks=2)]
     if done:
         return "nothing", f"retrained on {max(done)}, next month again", {"retrain": "not due"}
     return "retrain", "calendar", {"nothing": "policy: monthly"}

@@ -89,10 +89,10 @@ def _month_end(first: date) -> date:
 
 def _measure(measure: Measure, policies: Sequence[str], unit: str) -> dict[str, Any]:
     values = [measure.values[p] for p in policies]
-    places = decimals(v for by_month in values for v in by_month)
+    places = measure.places
     out: dict[str, Any] = {
         "name": first_upper(metric_name(measure.key)),
-        "unit": f"{plain(unit)} a row".strip() if measure.key == "kpi" else "",
+        "unit": f"{plain(unit) or 'value'} a row" if measure.key == "kpi" else "",
         "alt": alt_text(measure, policies),
         "better": "higher is better" if measure.sign > 0 else "lower is better",
         "value": [list(map(_finite, by_month)) for by_month in values],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tidegate.performance.metrics import HIGHER_IS_BETTER
-from tidegate.report.words import plain
+from tidegate.report.words import decimals, plain
 
 OURS: Final = "tidegate"
 FLOOR: Final = "never"
@@ -44,6 +44,12 @@ class Measure:
     def mean(self, policy: str) -> float:
         """Mean over the usable months, which count alike; NaN without any."""
         return _mean([self.values[policy][i] for i in self.usable])
+
+    @property
+    def places(self) -> int:
+        """Places after the point that tell both months and policies apart."""
+        everything = [v for values in self.values.values() for v in values]
+        return max(decimals(everything), decimals(self.mean(p) for p in self.values))
 
     def gains(self, policy: str, over: str) -> list[float]:
         """What `policy` did better than `over`, by month; positive is better."""

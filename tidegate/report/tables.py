@@ -129,7 +129,7 @@ def _counts(name: str, note: str, values: Iterable[object]) -> PolicyRow:
 
 def month_rows(measure: Measure, policies: Sequence[str]) -> list[tuple[str, str, tuple[str, ...]]]:
     """Month, rows compared, and a value for each policy."""
-    places = decimals(v for p in policies for v in measure.values[p])
+    places = measure.places
     return [
         (month_name(m), f"{measure.rows[i]:,}", tuple(number(measure.values[p][i], places) for p in policies))
         for i, m in enumerate(measure.months)

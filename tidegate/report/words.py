@@ -66,9 +66,10 @@ def decimals(values: Iterable[float]) -> int:
     """
     finite = [v for v in values if math.isfinite(v)]
     spread = max(finite, default=0.0) - min(finite, default=0.0)
-    if spread > 0:
-        return min(max(1 - math.floor(math.log10(spread)), 0), 6)
     largest = max((abs(v) for v in finite), default=0.0)
+    # A spread of rounding errors is none.
+    if spread > 1e-9 * largest:
+        return min(max(1 - math.floor(math.log10(spread)), 0), 6)
     return min(max(2 - math.floor(math.log10(largest)), 0), 6) if largest else 0
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from tidegate.adapters.source import read_window
 from tidegate.config.dataset import Column
 from tidegate.config.model import Model
+from tidegate.config.values import Class
 from tidegate.contract.admit import conform, row_ids
 from tidegate.errors import SourceError, Unreadable
 from tidegate.steps.stores import Stores
@@ -79,6 +80,12 @@ def _arrived(frame: pd.DataFrame, column: str, window: Window) -> pd.DataFrame:
     return frame[((when >= window.start) & (when < window.end)).to_numpy()].reset_index(drop=True)
 
 
+def class_order(model: Model) -> list[Class]:
+    """The classes by position in scores and tallies: as declared; a binary model's positive one last."""
+    classes = list(model.label.classes or ())
+    return sorted(classes, key=lambda c: c == model.label.positive) if model.kind == "binary" else classes
+
+
 def encode(model: Model, labels: pd.Series) -> np.ndarray:
     """Labels as class positions (1 is positive for binary), or the target's values.
 
@@ -97,12 +104,7 @@ def encode(model: Model, labels: pd.Series) -> np.ndarray:
                 "mend the label source",
             )
         return values
-    classes = list(model.label.classes or ())
-    if model.kind == "binary":
-        classes = [
-            *(c for c in classes if c != model.label.positive),
-            *(c for c in classes if c == model.label.positive),
-        ]
+    classes = class_order(model)
     at = {str(c): float(i) for i, c in enumerate(classes)}
     texts = labels.map(
         lambda v: str(int(v)) if isinstance(v, (float, np.floating)) and float(v).is_integer() else str(v)

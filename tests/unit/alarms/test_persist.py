@@ -59,13 +59,18 @@ def test_statistics_of_one_subject_are_one_alarm(model):
     (alarm,) = alarms_from(found, [], day(2), model)
     assert (alarm.monitor, alarm.subject, alarm.since, alarm.severity) == ("feature", "distance", day(0), "digest")
     assert "psi 0.400 (limit 0.200), too far; ks" in alarm.text
-    assert alarm.next_command == f"tidegate findings m {day(2)} --subject distance"
+    assert alarm.next_command == f"tidegate findings m {day(2)}"
 
 
-def test_subjects_and_monitors_alarm_apart(model):
-    found = [finding(n, subject=s, monitor=m) for n in range(3) for s in ("a", "b") for m in ("feature", "label")]
+def test_a_monitor_alarms_once_for_all_its_subjects(model):
+    found = [finding(n, subject=s, monitor=m) for n in range(3) for s in "abcde" for m in ("feature", "label")]
     raised = alarms_from(found, [], day(2), model)
-    assert {(a.monitor, a.subject) for a in raised} == {(m, s) for m in ("feature", "label") for s in ("a", "b")}
+    assert [(a.monitor, a.subject) for a in raised] == [(m, "a, b, c and 2 more") for m in ("feature", "label")]
+    later = [finding(n, subject="new") for n in range(1, 4)]
+    assert alarms_from(later, raised, day(3), model) == []
+
+
+def test_nights_of_different_subjects_do_not_add_up(model):
     apart = [finding(0, subject="a"), finding(1, subject="b"), finding(2, subject="a")]
     assert alarms_from(apart, [], day(2), model) == []
 
