@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 nice .venv/bin/python benchmarks/gate_size.py
 
-about three CPU minutes. Prints
+about four CPU minutes. Prints
 
 1. the rate at which one of two equal models is proven better, by blocks of three days and
    level, with day shocks that give log loss the design effect of real flights (about 21);

@@ -45,7 +45,12 @@ def alarms_from(recent: Sequence[Finding], raised: Sequence[Alarm], window: str,
             lasting.setdefault(monitor, []).append((excess, now, nights[0]))
     out = []
     for monitor, found in lasting.items():
-        others = [a.window for a in raised if a.monitor == monitor and a.window != window]
+        told_before = [a for a in raised if (a.monitor, a.window) == (monitor, window)]
+        if told_before:
+            # Restated rows may name other subjects: that is the same alarm, not another.
+            out += told_before
+            continue
+        others = [a.window for a in raised if a.monitor == monitor]
         if any(abs(today - date.fromisoformat(other)) < rules.cooldown for other in others):
             continue
         found.sort(key=lambda entry: (-entry[0], entry[1][0].subject))

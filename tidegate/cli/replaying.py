@@ -58,7 +58,7 @@ def run_replay(home: Home, request: ReplayRequest, *, fresh: bool, out: Path | N
     (folder / "summary.json").write_text(json.dumps(summary, indent=1))
     from tidegate.report.replay import render_replay
 
-    (folder / "report.html").write_text(render_replay(summary))
+    (folder / "report.html").write_text(render_replay(summary), encoding="utf-8")
     if as_json:
         typer.echo(json.dumps(summary))
     else:

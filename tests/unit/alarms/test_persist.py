@@ -58,7 +58,7 @@ def test_statistics_of_one_subject_are_one_alarm(model):
     found = [finding(n, statistic=s) for n in range(3) for s in ("psi", "ks")]
     (alarm,) = alarms_from(found, [], day(2), model)
     assert (alarm.monitor, alarm.subject, alarm.since, alarm.severity) == ("feature", "distance", day(0), "digest")
-    assert "psi 0.400 (limit 0.200), too far; ks" in alarm.text
+    assert "distance psi 0.400 (limit 0.200), too far; distance ks" in alarm.text
     assert alarm.next_command == f"tidegate findings m {day(2)}"
 
 
@@ -109,3 +109,11 @@ def test_a_restated_window_does_not_alarm_again(model):
 def test_a_cooldown_of_part_of_a_day_lasts_the_whole(a_model, hours, nights):
     model = a_model(monitors={"persistence": 1, "within": 1, "cooldown": timedelta(hours=hours)})
     assert [a.window for a in nightly(model, {0, 1, 2}, 3)] == [day(n) for n in range(0, 3, nights)]
+
+
+def test_a_window_restated_with_other_subjects_keeps_its_alarm(model):
+    found = [finding(n, subject="a") for n in range(3)]
+    raised = alarms_from(found, [], day(2), model)
+    restated = found + [finding(n, subject="b") for n in range(3)]
+    assert alarms_from(restated, raised, day(2), model) == raised
+    assert alarms_from(restated, [], day(2), model)[0].subject == "a, b"
