@@ -17,10 +17,16 @@ from tidegate.steps.stores import Stores
 from tidegate.verdicts import Decision, Verdict
 from tidegate.windows import Window
 
+ACTS = ("retrain", "regate")
+
 
 def decide_window(stores: Stores, model: Model, window: Window, now: datetime) -> Decision:
     """The decision on one window; every decision is kept, actions also in the ledger."""
     reconcile(stores, model)
+    # What was decided on a window stays: an attempt since then would make it look needless.
+    known = stores.records.verdict(model.name, "decision", window.id)
+    if known is not None and known.numbers["action"] in ACTS:
+        return Decision(window.id, known.numbers["action"], known.reasons[0], known.numbers["losing"])
     quality = stores.data_records.verdict(model.dataset, "quality", window.id)
     champion = stores.champion(model.name)
     labelled = labelled_nights(stores, model, window)

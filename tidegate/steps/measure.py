@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tidegate.config.model import Model
 from tidegate.performance.blocks import blocks_of, cut, design_effect
 from tidegate.performance.calibration import calibration
-from tidegate.performance.metrics import METRICS, metrics
+from tidegate.performance.metrics import METRICS, metrics, per_class
 from tidegate.performance.tally import Tally
-from tidegate.steps.labels import delay_nights
+from tidegate.steps.labels import class_order, delay_nights
 from tidegate.steps.outcomes import join, labels_of, tally_by, tally_table
 from tidegate.steps.stores import Stores
 from tidegate.windows import Window
@@ -40,8 +43,19 @@ def matured(stores: Stores, model: Model, window: Window) -> Window:
 
 
 def measure(stores: Stores, model: Model, window: Window, now: datetime) -> Tally | None:
-    """Store the metrics of the window that matured in `window`; None if it was not scored."""
-    event = matured(stores, model, window)
+    """Store the metrics of the window that matured in `window`; None if it was not scored.
+
+    Where labels arrive one by one, windows that matured before are measured again for as long
+    as the dataset allows a restatement; what was known then stays in control.
+    """
+    dataset = stores.project.dataset(model.dataset)
+    calendar, event = stores.project.calendar(dataset), matured(stores, model, window)
+    for night in range(dataset.restate.days, 0, -1) if model.label.arrived_at else ():
+        _measure(stores, model, calendar.shift(event, -night), window, now)
+    return _measure(stores, model, event, window, now)
+
+
+def _measure(stores: Stores, model: Model, event: Window, window: Window, now: datetime) -> Tally | None:
     rows = stores.lake.read("inferences", model.name, [event.id])
     if not rows.num_rows:
         return None
@@ -51,64 +65,40 @@ def measure(stores: Stores, model: Model, window: Window, now: datetime) -> Tall
     joined = join(rows, labels_of(stores, model, [event.id], window))
     whole = tally_table(model, joined, threshold)
     effect = float(package.spec.get("design_effect") or math.nan)
-    out = _rows("all", "", model, whole, rows.num_rows, effect, version, keep=True)
+    row, coverage = _writer("all", "", effect, version), whole.n / rows.num_rows
+    out = _rows(model, whole, rows.num_rows, row)
+    out.append(row("tally", math.nan, whole.n, coverage) | {"tally": json.dumps(whole.as_dict())})
     if model.kind == "binary" and whole.n:
         c = calibration(whole)
-        for name in ("predicted", "observed", "ece", "ece_null"):
-            out.append(_row("all", "", name, getattr(c, name), whole.n, effect, whole.n / rows.num_rows, version))
+        out += [row(k, getattr(c, k), whole.n, coverage) for k in ("predicted", "observed", "ece", "ece_null")]
+    for position, values in per_class(whole).items():
+        of = _writer("class", str(class_order(model)[position]), effect, version)
+        out += [of(k, v, round(values["n"]), coverage) for k, v in values.items() if k != "n"]
     for segment in dict.fromkeys((*model.segments, *model.protected)):
-        sizes = dict(zip(*[x.tolist() for x in _counts(rows, f"segment_{segment}")], strict=True))
+        sizes = Counter(pc.fill_null(rows[f"segment_{segment}"], "missing").to_pylist())
         for value, tally in tally_by(model, joined, f"segment_{segment}", threshold).items():
-            out += _rows(segment, value, model, tally, sizes.get(value, tally.n), effect, version, keep=False)
+            out += _rows(model, tally, sizes[value], _writer(segment, value, effect, version))
     stores.lake.put("metrics", model.name, event.id, pa.Table.from_pylist(out, schema=SCHEMA), now)
     return whole
 
 
-def _counts(rows: pa.Table, column: str) -> tuple[pa.Array, pa.Array]:
-    import pyarrow.compute as pc
-
-    struct = pc.value_counts(pc.fill_null(rows[column], "missing"))
-    return struct.field(0).to_numpy(zero_copy_only=False), struct.field(1).to_numpy()
+Row = dict[str, object]
 
 
-def _row(
-    segment: str,
-    of: str,
-    metric: str,
-    value: float,
-    n: int,
-    effect: float,
-    coverage: float,
-    version: int,
-    tally: str | None = None,
-) -> dict[str, object]:
-    n_eff = n / effect if effect and not math.isnan(effect) else math.nan
-    return {
-        "segment": segment,
-        "value_of": of,
-        "metric": metric,
-        "value": value,
-        "n": n,
-        "n_eff": n_eff,
-        "coverage": coverage,
-        "version": version,
-        "tally": tally,
-    }
+def _writer(segment: str, of: str, effect: float, version: int) -> Callable[[str, float, int, float], Row]:
+    """Makes rows of one segment: metric, value, n, coverage."""
+
+    def row(metric: str, value: float, n: int, coverage: float) -> Row:
+        n_eff = n / effect if effect and not math.isnan(effect) else math.nan
+        values = (segment, of, metric, value, n, n_eff, coverage, version, None)
+        return dict(zip(SCHEMA.names, values, strict=True))
+
+    return row
 
 
-def _rows(
-    segment: str, of: str, model: Model, tally: Tally, rows: int, effect: float, version: int, *, keep: bool
-) -> list[dict[str, object]]:
+def _rows(model: Model, tally: Tally, rows: int, row: Callable[[str, float, int, float], Row]) -> list[Row]:
     coverage = tally.n / rows if rows else math.nan
-    out = [
-        _row(segment, of, name, value, tally.n, effect, coverage, version)
-        for name, value in metrics(model.kind, tally).items()
-    ]
-    if keep:
-        out.append(
-            _row(segment, of, "tally", math.nan, tally.n, effect, coverage, version, json.dumps(tally.as_dict()))
-        )
-    return out
+    return [row(name, value, tally.n, coverage) for name, value in metrics(model.kind, tally).items()]
 
 
 def nightly_tallies(stores: Stores, model: Model, events: list[str], version: int | None = None) -> dict[str, Tally]:

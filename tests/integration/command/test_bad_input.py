@@ -56,7 +56,10 @@ def test_a_wrong_configuration(tidegate, wine_home, file, old, new, words):
         (("findings", "cultivars", "20240101"), "expected a date as YYYY-MM-DD"),
         (("replay", "cultivars", "--from", "2024-01-03", "--to", "2024-01-01"), "expected a night on or after"),
         (("replay", "cultivars", "--from", "2024-01-01", "--to", "2024-01-02", "--policy", "x"), "--policy: expected"),
-        (("approve", "cultivars", "7", "--by", "ann"), "expected a challenger that passed the gate, found no such version"),
+        (
+            ("approve", "cultivars", "7", "--by", "ann"),
+            "expected a challenger that passed the gate, found no such version",
+        ),
     ],
 )
 @pytest.mark.usefixtures("prefect")
@@ -83,7 +86,10 @@ def test_no_home(tidegate, tmp_path):
         (lambda p: p.write_text(p.read_text().splitlines()[0] + "\n"), "NO_DATA"),
         (lambda p: p.write_bytes(p.read_bytes()[:700]), "expected a whole CSV file, found"),
         (lambda p: p.write_bytes(os.urandom(4000)), "expected a whole CSV file, found"),
-        (lambda p: p.write_text(p.read_text().replace("hue", "heu", 1)), "'hue': expected to be present, found missing"),
+        (
+            lambda p: p.write_text(p.read_text().replace("hue", "heu", 1)),
+            "'hue': expected to be present, found missing",
+        ),
     ],
     ids=["absent", "empty", "header only", "torn", "noise", "column missing"],
 )

@@ -23,7 +23,7 @@ def test_the_story_goes_as_it_should(wine):
     assert [t.get("scored") for t in told[:9]] == [None] * 9
     assert all(t["scored"] > 30 for t in told[9:])
     alarms = [(i, a.subject) for i, t in enumerate(told) for a in t.get("alarms", ())]
-    assert {"flavanoids", "proline"} <= {subject for _, subject in alarms}
+    assert any("flavanoids" in subject and "proline" in subject for _, subject in alarms)
     assert min(i for i, _ in alarms) >= 14
     assert [v["status"] for v in wine.stores.records.versions(wine.name)] == ["retired", "champion"]
     plan = wine.stores.plans.get(wine.name)

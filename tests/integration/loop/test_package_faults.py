@@ -117,7 +117,7 @@ def test_code_in_a_model_file_is_never_run(copy, tmp_path):
     assert len(tried) == 20
     for name, data in tried.items():
         (folder / "model.skops").write_bytes(data)
-        with pytest.raises(TidegateError) as caught:
+        with pytest.raises((TidegateError, zipfile.BadZipFile)) as caught:
             load(folder, folder_digest(folder))
         assert not canary.exists(), f"{name} was run: {caught.value}"
     # The payloads work: only the loader stops them.
