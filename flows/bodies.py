@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from tasks.night import collect_labels, decide_window, ingest_batch, score_batch, watch_window
+from tasks.night import decide_window, ingest_batch, score_batch, watch_window
 from tasks.retrain import gate_candidate, promote_version, train_and_register
 from tidegate.config.home import Home
 from tidegate.steps.stores import open_stores
@@ -29,15 +29,18 @@ class Night:
     promoted: bool = False
 
 
+def ingested(home: Home, dataset: str, window: str, now: datetime) -> Verdict:
+    """The quality verdict of a window; a task runs only for what has not passed yet."""
+    known = open_stores(home).data_records.verdict(dataset, "quality", window)
+    return known if known is not None and known.passed else ingest_batch(home, dataset, window, now)
+
+
 def night(home: Home, model_name: str, window: str, now: datetime) -> Night:
     """One night: ingest → score → labels, performance → drift, alarms → decision → retrain."""
     model = open_stores(home).project.model(model_name)
-    quality = ingest_batch(home, model.dataset, window, now)
-    collect_labels(home, model_name, window, now)
-    scored, alarms = None, []
-    if quality.passed:
-        scored = score_batch(home, model_name, window, now)
-        alarms = watch_window(home, model_name, window, now)
+    quality = ingested(home, model.dataset, window, now)
+    scored = score_batch(home, model_name, window, now) if quality.passed else None
+    alarms = watch_window(home, model_name, window, now)
     decision = decide_window(home, model_name, window, now)
     if decision.action not in ("retrain", "regate"):
         return Night(window, quality, scored, tuple(alarms), decision)

@@ -8,9 +8,9 @@ import sys
 
 from prefect import flow, get_client
 
-from flows.bodies import night, retrain
+from flows.bodies import ingested, night, retrain
 from flows.parameters import HISTORY, ReplayRequest
-from tasks.night import collect_labels, ingest_batch
+from tasks.night import watch_window
 from tidegate.clock import evening_of
 from tidegate.config.home import Home
 from tidegate.errors import TidegateError, UsageError
@@ -38,8 +38,8 @@ def _one(request: ReplayRequest) -> None:
     history = request.history or calendar.shift(start, -HISTORY).date
     for window in calendar.range(history, calendar.shift(start, -1).date):
         evening = evening_of(window)
-        ingest_batch(home, model.dataset, window.id, evening)
-        collect_labels(home, request.model, window.id, evening)
+        ingested(home, model.dataset, window.id, evening)
+        watch_window(home, request.model, window.id, evening)
         progress.history(window)
     last = calendar.shift(start, -1)
     _first_champion(home, request.model, last.id)

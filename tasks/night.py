@@ -44,18 +44,16 @@ def score_batch(home: Home, model_name: str, window: str, now: datetime) -> int 
 
 
 @task(cache_policy=NO_CACHE)
-def collect_labels(home: Home, model_name: str, window: str, now: datetime) -> int:
-    """Store the labels that arrived, and measure the window that they make mature."""
-    stores, model, night = at(home, model_name, window)
-    arrived = labels.collect_labels(stores, model, night, now)
-    measure.measure(stores, model, night, now)
-    return arrived
-
-
-@task(cache_policy=NO_CACHE)
 def watch_window(home: Home, model_name: str, window: str, now: datetime) -> list[Alarm]:
-    """Compare a window with the champion's reference; raise what persists."""
-    return watch.watch(*at(home, model_name, window), now)
+    """Take in the labels that arrived, measure what they make mature, compare the window with the reference.
+
+    One task and not three: a task run costs more than these steps do.
+    """
+    stores, model, night = at(home, model_name, window)
+    labels.collect_labels(stores, model, night, now)
+    measure.measure(stores, model, night, now)
+    quality = stores.data_records.verdict(model.dataset, "quality", night.id)
+    return watch.watch(stores, model, night, now) if quality is not None and quality.passed else []
 
 
 @task(cache_policy=NO_CACHE)

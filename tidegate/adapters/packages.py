@@ -16,9 +16,9 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -47,6 +47,10 @@ TRUSTED = (
     "sklearn.utils.validation.check_array",
 )
 
+KEPT = 16
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -74,7 +78,23 @@ class Loaded:
 
     def reference(self, name: str) -> pa.Table:
         """`profile` or `outcomes` of the training."""
-        return pq.read_table(self.folder / "tidegate" / "reference" / f"{name}.parquet")
+        return _read(self.folder / "tidegate" / "reference" / f"{name}.parquet")
+
+
+def cached_by_package(make: Callable[Concatenate[Loaded, P], T]) -> Callable[Concatenate[Loaded, P], T]:
+    """Keep what `make` derives from a package and plain arguments: a package never changes."""
+    kept: dict[tuple[object, ...], T] = {}
+
+    @wraps(make)
+    def cached(package: Loaded, /, *args: P.args, **named: P.kwargs) -> T:
+        key = (package.digest, *args, *sorted(named.items()))
+        if key not in kept:
+            while len(kept) >= KEPT:
+                del kept[next(iter(kept))]
+            kept[key] = make(package, *args, **named)
+        return kept[key]
+
+    return cached
 
 
 def save(folder: Path, estimator: Any, example: pd.DataFrame, scores: np.ndarray) -> None:
@@ -119,6 +139,11 @@ def requirements() -> list[str]:
     import importlib.metadata as meta
 
     return [f"{name}=={meta.version(name)}" for name in ("scikit-learn", "numpy", "pandas", "scipy", "skops")]
+
+
+@lru_cache(maxsize=12)
+def _read(path: Path) -> pa.Table:
+    return pq.read_table(path)
 
 
 @lru_cache(maxsize=8)

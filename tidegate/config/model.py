@@ -90,7 +90,7 @@ class Gate(Settings):
     block_nights: Whole = Field(3, ge=1, le=31, description="Nights in a block, the unit of resampling.")
     min_blocks: Whole = Field(6, ge=3, description="Fewer hold-out blocks than this is inconclusive.")
     target_blocks: Whole = Field(7, ge=3, description="Hold-out blocks aimed at when there are many nights.")
-    looks: Whole = Field(1, ge=1, le=12, description="Times that one candidate is tested, alpha shared evenly.")
+    looks: Whole = Field(3, ge=1, le=12, description="Times that one candidate is tested, alpha shared evenly.")
     look_every: Duration = Field(timedelta(days=14), description="New matured nights between two looks.")
     min_gain_over_dummy: Number = Field(0.0, ge=0, description="First model: margin over a constant prediction.")
 

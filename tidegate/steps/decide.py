@@ -40,10 +40,6 @@ def decide_window(stores: Stores, model: Model, window: Window, now: datetime) -
     ):
         evidence = _evidence(stores, model, champion, labelled)
     decision = decide(model, standing, evidence)
-    before = stores.records.verdict(model.name, "decision", window.id)
-    if before and before.numbers["action"] in ("retrain", "regate") and decision.action == "nothing":
-        # The window is run again: what was decided and done stays on record.
-        return decision
     body = Verdict(
         "pass", (decision.reason,), {"action": decision.action, "losing": dict(decision.losing), **decision.numbers}
     )

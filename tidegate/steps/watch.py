@@ -6,13 +6,13 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from tidegate.adapters.packages import Loaded
+from tidegate.adapters.packages import Loaded, cached_by_package
 from tidegate.alarms.persist import alarms_from
 from tidegate.config.model import Model
 from tidegate.drift.compare import Drift, compare
 from tidegate.drift.findings import findings_of
 from tidegate.profile.grid import Axis, Grid
-from tidegate.profile.profile import grid_of, profile_of
+from tidegate.profile.profile import Profile, grid_of, profile_of
 from tidegate.profile.table import from_table
 from tidegate.steps.ingest import grid
 from tidegate.steps.measure import matured
@@ -65,30 +65,35 @@ def _drifts(stores: Stores, model: Model, package: Loaded, window: Window, now: 
         reference = from_table(package.reference("profile"), on)
         out["feature"] = [d for d in compare(reference, current, confidence=confidence) if d.column in model.features]
     rows = stores.lake.read("inferences", model.name, [window.id])
-    outcomes = package.reference("outcomes")
     if rows.num_rows:
-        out["prediction"] = [
-            _own_drift(model, "prediction", _prediction(model, outcomes), _prediction(model, rows), confidence)
-        ]
+        out["prediction"] = [_own_drift(model, package, "prediction", _prediction(rows), confidence)]
     event = matured(stores, model, window)
     labels = labels_of(stores, model, [event.id], window)
     if labels.num_rows:
-        out["label"] = [_own_drift(model, "label", outcomes["label"], labels["label"], confidence)]
+        out["label"] = [_own_drift(model, package, "label", labels["label"], confidence)]
     return out
 
 
-def _prediction(model: Model, table: pa.Table) -> pa.ChunkedArray:
+def _prediction(table: pa.Table) -> pa.ChunkedArray:
     return table["score"] if "score" in table.column_names else table["prediction"]
 
 
-def _own_drift(
-    model: Model, name: str, reference: pa.ChunkedArray, current: pa.ChunkedArray, confidence: float
-) -> Drift:
+def _own(name: str, column: pa.ChunkedArray, numeric: bool) -> pa.Table:
+    return pa.table({name: column if numeric else column.cast(pa.int64()).cast(pa.string())})
+
+
+@cached_by_package
+def _own_reference(package: Loaded, name: str, numeric: bool) -> Profile:
+    outcomes = package.reference("outcomes")
+    table = _own(name, _prediction(outcomes) if name == "prediction" else outcomes["label"], numeric)
+    return profile_of(table, grid_of(table) if numeric else Grid({name: Axis("category")}))
+
+
+def _own_drift(model: Model, package: Loaded, name: str, current: pa.ChunkedArray, confidence: float) -> Drift:
     """Drift of the model's own column, on a grid fitted to its reference."""
     numeric = model.kind == "regression" or (name == "prediction" and model.kind == "binary")
-    ref, cur = (pa.table({name: c if numeric else c.cast(pa.int64()).cast(pa.string())}) for c in (reference, current))
-    on = grid_of(ref) if numeric else Grid({name: Axis("category")})
-    return compare(profile_of(ref, on), profile_of(cur, on), confidence=confidence)[0]
+    reference = _own_reference(package, name, numeric)
+    return compare(reference, profile_of(_own(name, current, numeric), reference.grid), confidence=confidence)[0]
 
 
 def recent_findings(stores: Stores, model: Model, window: Window) -> list[Finding]:

@@ -70,7 +70,7 @@ def test_a_metric_that_hangs_on_one_block_has_no_bound(a_model):
     p = np.array([0.1, 0.4, 0.6])
     blocks = [tally_of(a_model(), p, np.array(y)) for y in ([0, 0, 1], [0, 0, 0], [0, 0, 0])]
     found = level(roc_auc, blocks)
-    assert found.value == 0.875
+    assert (found.value, found.blocks) == (1.0, 1)
     assert found.lower(0.05) == -math.inf
 
 
@@ -107,3 +107,11 @@ def test_two_equal_models_are_rarely_told_apart_when_days_have_shocks(blocks):
         covered += found.lower(0.05) <= 0 <= found.upper(0.05)
     assert wrong / rounds / 2 == pytest.approx(alpha, abs=0.015)
     assert covered / rounds == pytest.approx(0.9, abs=0.03)
+
+
+def test_an_area_is_taken_within_blocks_so_that_their_levels_do_not_mix(a_model):
+    scores, labels = np.array([0.1, 0.2, 0.3]), np.array([0, 0, 1])
+    low, high = (tally_of(a_model(), scores + shift, labels) for shift in (0.0, 0.5))
+    assert roc_auc(low + high) < 1
+    assert level(roc_auc, [low, high]).value == 1
+    assert paired_difference(roc_auc, [low, high], [high, low]).value == 0
