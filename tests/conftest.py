@@ -23,6 +23,9 @@ os.environ.update(
     MLFLOW_DISABLE_TELEMETRY="true",
     PREFECT_SERVER_ANALYTICS_ENABLED="false",
     GX_ANALYTICS_ENABLED="false",
+    # As the command sets them: what it prints is its own.
+    PREFECT_LOGGING_LEVEL="CRITICAL",
+    PREFECT_SERVER_LOGGING_LEVEL="CRITICAL",
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS="180",
 )
 
@@ -57,7 +60,11 @@ label:
   arrived_at: told_at
   delay: 3d
   classes: [first, second, third]
-estimator: {build: "winery:build", features: "winery:features", params: {n_estimators: 12, min_samples_leaf: 3}, seed: 3}
+estimator:
+  build: winery:build
+  features: winery:features
+  params: {n_estimators: 12, min_samples_leaf: 3}
+  seed: 3
 features: [cellar, alcohol, flavanoids, color, hue, proline]
 segments: [cellar]
 metric: {primary: log_loss, must_hold: {brier: 0.05}}
@@ -194,8 +201,8 @@ def write_diabetes(root: Path, count: int, change: int) -> Path:
         frame.insert(1, "seen_at", pd.to_datetime(when, utc=True))
         frame.to_parquet(root / "diabetes" / f"{day}.parquet", index=False)
         target = rows["target"] + rng.normal(0, 5, ROWS) + (120 if i >= change else 0)
-        pd.DataFrame({"patient": frame["patient"], "seen_at": [t.isoformat() for t in when],
-                      "progression": target.round(2)}).to_csv(root / "progression" / f"{day}.csv", index=False)  # fmt: skip
+        later = {"patient": frame["patient"], "seen_at": [t.isoformat() for t in when], "progression": target.round(2)}
+        pd.DataFrame(later).to_csv(root / "progression" / f"{day}.csv", index=False)
     return root
 
 

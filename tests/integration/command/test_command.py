@@ -48,7 +48,7 @@ def test_a_release_lets_rows_through_and_the_ledger_keeps_who_and_why(tidegate, 
     assert nobody.code == 2
     nobody.one_line()
 
-    said = tidegate("--home", wine_home, "quarantine", "release", "tastings", NIGHT, "--by", "ann", "--why", "fortified",
+    said = tidegate("--home", wine_home, "quarantine", "release", "tastings", NIGHT, "--by", "ann", "--why", "port",
                     "--row", rows[0]["row_id"])  # fmt: skip
     assert said.code == 0, said
     assert "1 rows released, window now pass" in said.out
@@ -61,7 +61,7 @@ def test_a_release_lets_rows_through_and_the_ledger_keeps_who_and_why(tidegate, 
     stores = open_stores(Home.at(wine_home))
     assert 55.0 in stores.data.read("batches", "tastings", [NIGHT])["alcohol"].to_pylist()
     entry = ledger.entries(stores.control, stores.namespace)[-1]
-    assert (entry["kind"], entry["body"]["by"], entry["body"]["why"]) == ("release", "ann", "fortified")
+    assert (entry["kind"], entry["body"]["by"], entry["body"]["why"]) == ("release", "ann", "port")
 
 
 @pytest.mark.usefixtures("prefect")

@@ -129,9 +129,10 @@ def test_every_entrypoint_loads_from_any_directory_and_knows_its_parameters(tmp_
     """In a process of its own, as a worker would."""
     code = (
         "import json\n"
-        "from prefect.flows import load_flow_from_entrypoint\n"
-        f"loaded = {{n: load_flow_from_entrypoint(f'flows.{{n}}.{{n}}', use_placeholder_flow=False) for n in {FLOWS}}}\n"
-        "print(json.dumps({n: [f.name, f.fn.__module__, sorted(f.parameters.properties)] for n, f in loaded.items()}))\n"
+        "from prefect.flows import load_flow_from_entrypoint as load\n"
+        f"loaded = {{n: load(f'flows.{{n}}.{{n}}', use_placeholder_flow=False) for n in {FLOWS}}}\n"
+        "found = {n: [f.name, f.fn.__module__, sorted(f.parameters.properties)] for n, f in loaded.items()}\n"
+        "print(json.dumps(found))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

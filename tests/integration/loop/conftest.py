@@ -57,12 +57,16 @@ class Loop:
     def night(self, i: int, *, again: bool = False) -> dict[str, Any]:
         w = self.calendar.window(day_of(i))
         now = evening_of(w)
-        done: dict[str, Any] = {"quality": self.ingest(i, again=again), "labels": self.labels(i)}
-        if done["quality"].passed:
+        done: dict[str, Any] = {"quality": self.ingest(i, again=again)}
+        passed = done["quality"].passed
+        if passed:
             done["scored"] = score(self.stores, self.model, w, now)
+        done["labels"] = self.labels(i)
+        if passed:
             done["alarms"] = watch(self.stores, self.model, w, now)
         done["decision"] = self.decide(i)
-        if done["decision"].action == "retrain":
+        tried = [v for v in self.stores.records.versions(self.name) if v["body"]["window"] == w.id]
+        if done["decision"].action == "retrain" and not tried:
             done |= self.retrain(i, done["decision"].reason)
         self.told.setdefault(w.id, done)
         return done

@@ -77,6 +77,7 @@ def test_the_retrained_model_has_learned_the_change(diabetes, day):
     assert new - old > 20
 
 
+@pytest.mark.fault(14)
 def test_running_windows_again_changes_nothing(diabetes):
     before = diabetes.digests()
     for i in (3, 10, 12, 21):
