@@ -34,6 +34,8 @@ class TidegateError(Exception):
     exit_code = 1
 
     def __init__(self, thing: str, expected: str = "", found: str = "", do: str = "") -> None:
+        # What a user's code says may have many lines; a fault has one.
+        thing, expected, found, do = (" ".join(part.split()) for part in (thing, expected, found, do))
         self.thing, self.expected, self.found, self.do = thing, expected, found, do
         parts = [thing]
         if expected:

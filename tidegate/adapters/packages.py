@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, wraps
@@ -33,6 +34,7 @@ from tidegate.training.scoring import design, score
 # Exact types that scikit-learn's own estimators are made of and skops asks about.
 TRUSTED = (
     "functools.partial",
+    "numpy.dtype",
     "sklearn._loss.link.Interval",
     "sklearn._loss.link.LogitLink",
     "sklearn._loss.link.MultinomialLogit",
@@ -177,6 +179,11 @@ def load(folder: Path, digest: str) -> Loaded:
     if user.get("build"):
         load_copied(user["build"], folder / "tidegate" / "user", spec["model"], user["digest"])
     file = folder / "model.skops"
-    types = skops.io.get_untrusted_types(file=file)
+    try:
+        types = skops.io.get_untrusted_types(file=file)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as fault:
+        raise RegistryError(
+            f"model package {folder.name}", "a skops file", str(fault), "do not serve this model"
+        ) from None
     _refuse_strangers(f"model package {folder.name}", types, "do not serve this model")
     return Loaded(folder, digest, spec, skops.io.load(file, trusted=types), features)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +90,16 @@ class Registry:
         return int(version.version), run_id
 
     def fetch(self, model: str, version: int, target: Path) -> Path:
-        """Copy a version's package into `target`."""
+        """Copy a version's package to the new folder `target`."""
         import mlflow
         from mlflow.exceptions import MlflowException
 
         try:
             found = self.client.get_model_version(model, str(version))
-            return Path(mlflow.artifacts.download_artifacts(f"models:/{found.model_id}", dst_path=str(target)))
+            with tempfile.TemporaryDirectory(dir=target.parent) as staging:
+                got = mlflow.artifacts.download_artifacts(artifact_uri=found.source, dst_path=staging)
+                Path(got).rename(target)
+            return target
         except (MlflowException, OSError) as fault:
             raise RegistryError(
                 f"version {version} of {model}",

@@ -27,7 +27,9 @@ class Label(Settings):
     column: ColumnName = Field(description="Column of the label's source that holds the outcome.")
     source: Source = Field(description="Where labels come from; as a dataset's source.")
     delay: Duration = Field(timedelta(0), ge=timedelta(0), description="Time from a window's end to its labels.")
-    arrived_at: ColumnName | None = Field(None, description="Column that says when a label arrived; replaces `delay`.")
+    arrived_at: ColumnName | None = Field(
+        None, description="Column that says when a label arrived; `delay` then says when a night is mature."
+    )
     classes: Classes | None = Field(None, description="Every class, for classification.")
     positive: Class | None = Field(None, description="The positive class of a binary model.")
 

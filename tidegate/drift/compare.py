@@ -59,10 +59,15 @@ def compare(reference: Profile, current: Profile, *, confidence: float = 0.99) -
     ('delay', 0.5, 0.25)
     """
     if reference.grid.digest != current.grid.digest:
-        raise UsageError("drift", f"grid {reference.grid.digest[:12]}", f"grid {current.grid.digest[:12]}",
-                         "profile both on one grid")
-    return [column_drift(name, reference.columns[name], current.columns[name], confidence)
-            for name in reference.grid.axes]
+        raise UsageError(
+            "drift",
+            f"grid {reference.grid.digest[:12]}",
+            f"grid {current.grid.digest[:12]}",
+            "profile both on one grid",
+        )
+    return [
+        column_drift(name, reference.columns[name], current.columns[name], confidence) for name in reference.grid.axes
+    ]
 
 
 def column_drift(name: str, reference: ColumnProfile, current: ColumnProfile, confidence: float = 0.99) -> Drift:
@@ -86,6 +91,17 @@ def column_drift(name: str, reference: ColumnProfile, current: ColumnProfile, co
     used = (ref + cur) > 0
     ref, cur = ref[used], cur[used]
     missing = current.missing / current.n - reference.missing / reference.n if current.n and reference.n else math.nan
-    return Drift(name, psi(ref, cur), psi_limit(len(ref), reference.n, current.n, confidence), kl(ref, cur),
-                 js(ref, cur), near_ks, near_w1, missing, unseen / current.n if current.n and reference.n else math.nan,
-                 current.infinite, current.n, reference.n)
+    return Drift(
+        name,
+        psi(ref, cur),
+        psi_limit(len(ref), reference.n, current.n, confidence),
+        kl(ref, cur),
+        js(ref, cur),
+        near_ks,
+        near_w1,
+        missing,
+        unseen / current.n if current.n and reference.n else math.nan,
+        current.infinite,
+        current.n,
+        reference.n,
+    )

@@ -135,9 +135,12 @@ def _pair(reference: ArrayLike, current: ArrayLike) -> tuple[Counts, Counts, flo
     n, m = float(r.sum()), float(c.sum())
     least = min(r.min(initial=0.0), c.min(initial=0.0))
     if r.ndim != 1 or r.shape != c.shape or least < 0 or not math.isfinite(n + m):
-        raise UsageError("distance", "finite counts ≥ 0 over the same bins",
-                         f"shapes {r.shape} and {c.shape}, least {least:g}, sums {n:g} and {m:g}",
-                         "bin both sides on the reference's bins")
+        raise UsageError(
+            "distance",
+            "finite counts ≥ 0 over the same bins",
+            f"shapes {r.shape} and {c.shape}, least {least:g}, sums {n:g} and {m:g}",
+            "bin both sides on the reference's bins",
+        )
     return r, c, n, m
 
 

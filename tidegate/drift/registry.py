@@ -16,6 +16,7 @@ def _statistic(field: str) -> Statistic:
         if not (reference.n and current.n):
             return math.nan
         return float(getattr(column_drift("", reference, current), field))
+
     return of
 
 

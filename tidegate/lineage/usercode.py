@@ -51,10 +51,9 @@ def load_copied(path: str, folder: Path, model: str, digest: str) -> Callable[..
     module, function = path.split(":")
     package = f"{PACKAGE}.{model.replace('-', '_')}_{digest[:12]}"
     for name, where in ((PACKAGE, []), (package, [str(folder)])):
-        if name not in sys.modules:
-            made = types.ModuleType(name)
-            made.__path__ = where
-            sys.modules[name] = made
+        made = sys.modules.setdefault(name, types.ModuleType(name))
+        # The same code may lie in a new folder: what it has yet to import comes from there.
+        made.__path__ = where
     try:
         loaded = importlib.import_module(f"{package}.{module.rsplit('.', 1)[-1]}")
         return getattr(loaded, function)  # type: ignore[no-any-return]

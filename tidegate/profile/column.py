@@ -110,8 +110,20 @@ def number_column(values: NDArray[np.float64], axis: Axis) -> ColumnProfile:
     with np.errstate(over="ignore", under="ignore"):
         shifted = np.clip(x - axis.offset, -FARTHEST, FARTHEST)
         squares = float((shifted * shifted).sum())
-    return ColumnProfile(axis, len(values), missing, infinite, float(shifted.sum()), squares, float(x[0]), float(x[-1]),
-                         buckets[starts], np.where(first == last, first, np.nan), (), rows)
+    return ColumnProfile(
+        axis,
+        len(values),
+        missing,
+        infinite,
+        float(shifted.sum()),
+        squares,
+        float(x[0]),
+        float(x[-1]),
+        buckets[starts],
+        np.where(first == last, first, np.nan),
+        (),
+        rows,
+    )
 
 
 def category_column(counts: Mapping[str, int], missing: int, axis: Axis, cap: int) -> ColumnProfile:
@@ -159,8 +171,9 @@ def merge_columns(columns: Sequence[ColumnProfile], cap: int) -> ColumnProfile:
     return ColumnProfile(first.axis, n, missing, infinite, total, squares, low, high, *_merged_buckets(columns))
 
 
-def _merged_buckets(columns: Sequence[ColumnProfile]) -> tuple[
-        NDArray[np.int64], NDArray[np.float64], tuple[str, ...], NDArray[np.int64]]:
+def _merged_buckets(
+    columns: Sequence[ColumnProfile],
+) -> tuple[NDArray[np.int64], NDArray[np.float64], tuple[str, ...], NDArray[np.int64]]:
     buckets = np.concatenate([c.buckets for c in columns])
     if not len(buckets):
         return _no_ints(), _no_floats(), (), _no_ints()

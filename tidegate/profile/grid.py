@@ -37,8 +37,12 @@ class Axis:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.offset) and 0 < self.scale < math.inf):
-            raise UsageError("axis", "a finite offset and a finite scale above 0",
-                             f"offset {self.offset}, scale {self.scale}", "fit it with axis_of")
+            raise UsageError(
+                "axis",
+                "a finite offset and a finite scale above 0",
+                f"offset {self.offset}, scale {self.scale}",
+                "fit it with axis_of",
+            )
 
 
 @dataclass(frozen=True)

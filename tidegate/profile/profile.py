@@ -57,8 +57,9 @@ def merge_all(profiles: Sequence[Profile]) -> Profile:
     grid = profiles[0].grid
     for p in profiles:
         if p.grid.digest != grid.digest:
-            raise UsageError("profile merge", f"grid {grid.digest[:12]}", f"grid {p.grid.digest[:12]}",
-                             "profile both on one grid")
+            raise UsageError(
+                "profile merge", f"grid {grid.digest[:12]}", f"grid {p.grid.digest[:12]}", "profile both on one grid"
+            )
     return Profile(grid, {n: merge_columns([p.columns[n] for p in profiles], grid.max_categories) for n in grid.axes})
 
 
@@ -119,8 +120,9 @@ def _value_type(kind: pa.DataType) -> pa.DataType:
 
 def _is_number(kind: pa.DataType) -> bool:
     kind, t = _value_type(kind), pa.types
-    return bool(t.is_integer(kind) or t.is_floating(kind) or t.is_boolean(kind) or t.is_temporal(kind)
-                or t.is_decimal(kind))
+    return bool(
+        t.is_integer(kind) or t.is_floating(kind) or t.is_boolean(kind) or t.is_temporal(kind) or t.is_decimal(kind)
+    )
 
 
 def _floats(name: str, column: pa.ChunkedArray) -> NDArray[np.float64]:

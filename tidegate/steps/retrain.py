@@ -31,11 +31,13 @@ from tidegate.steps.outcomes import join, labels_of
 from tidegate.steps.record import record_of
 from tidegate.steps.score import score_columns
 from tidegate.steps.stores import Stores
-from tidegate.training.members import folds, train
+from tidegate.training.members import SEEN, folds, train
 from tidegate.training.scoring import design, score
 from tidegate.windows import Window
 
 PROBE = 64
+REFERENCE = 24
+"""Blocks of held-out nights, at least: the reference and the threshold need more than a few weeks."""
 
 
 def build_candidate(stores: Stores, model: Model, window: Window, now: datetime) -> tuple[Path, str]:
@@ -64,13 +66,16 @@ def _build(
     rows = join(batches, labels_of(stores, model, nights, window))
     spec, builder, features = _user_code(stores, model, build, staging / "user")
     frame, target = design(rows, spec, features), rows["label"].to_numpy()
-    fold_of = folds(nights, model.gate.block_nights)
+    champion = stores.champion(model.name)
+    unseen = [n for n in nights if champion is None or n > champion[1].spec["trained"][-1]]
+    fold_of = folds(nights, model.gate.block_nights, held=max(len(unseen), REFERENCE * model.gate.block_nights))
     fold = np.array([fold_of[n] for n in rows["window"].to_pylist()], dtype=np.int64)
     classes = target if model.kind == "regression" else target.astype(int)
     trained = train(builder, spec["params"], spec["seed"], frame, classes, fold, spec)
-    threshold = best_threshold(model, trained.scores, target)
-    outcomes = _outcomes(model, rows, fold, trained.scores, threshold)
-    spread = _row_variance(model, trained.scores, target)
+    held = fold != SEEN
+    threshold = best_threshold(model, trained.scores[held], target[held])
+    outcomes = _outcomes(model, rows.filter(pa.array(held)), fold[held], trained.scores[held], threshold)
+    spread = _row_variance(model, trained.scores[held], target[held])
     spec |= record_of(stores, model, nights, window, now) | {
         "rows": rows.num_rows,
         "threshold": threshold,

@@ -1,11 +1,12 @@
 """Trains a candidate: several members, each blind to its share of the nights.
 
-The history is cut into blocks of nights; member k never sees every K-th block. So every
-night has scores from a member that did not see it (*out-of-fold*), on which the candidate
-is gated and which become its reference, and no recent night is lost to a hold-out. What
-is promoted is the mean of the very members that were gated: its log loss and Brier score
-are at most the members' mean (Jensen), so the gate errs on the safe side. How far, and
-whether neighbouring nights leak into a held-out block, `benchmarks/out_of_fold.py` measures.
+The nights that the champion has not seen are cut into blocks; member k never sees every
+K-th of them. So each of these nights has scores from a member that did not see it
+(*out-of-fold*), on which the candidate is gated and which become its reference, and no
+recent night is lost to a hold-out. What is promoted is the mean of the very members that
+were gated: its log loss and Brier score are at most the members' mean (Jensen), so the gate
+errs on the safe side. How far, and whether neighbouring nights leak into a held-out block,
+`benchmarks/out_of_fold.py` measures.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tidegate.errors import SourceError
 from tidegate.training.scoring import score
 
 MEMBERS = 3
+SEEN = -1
 
 
 @dataclass(frozen=True)
@@ -32,16 +34,21 @@ class Trained:
     scores: NDArray[np.float64]
 
 
-def folds(nights: Sequence[str], block: int, members: int = MEMBERS) -> dict[str, int]:
+def folds(nights: Sequence[str], block: int, members: int = MEMBERS, *, held: int | None = None) -> dict[str, int]:
     """The member that is blind to each night: blocks counted from the newest, in turn.
+
+    Only the newest `held` nights (all, if None) are hidden from a member; every member sees
+    the older ones, whose fold is `SEEN`.
 
     Examples
     --------
     >>> folds(["a", "b", "c", "d"], 2, 2)
     {'a': 1, 'b': 1, 'c': 0, 'd': 0}
+    >>> folds(["a", "b", "c", "d"], 1, 2, held=3)
+    {'a': -1, 'b': 0, 'c': 1, 'd': 0}
     """
-    last = len(nights) - 1
-    return {night: (last - i) // block % members for i, night in enumerate(nights)}
+    age = {night: len(nights) - 1 - i for i, night in enumerate(nights)}
+    return {n: a // block % members if held is None or a < held else SEEN for n, a in age.items()}
 
 
 def train(
@@ -61,7 +68,8 @@ def train(
     target : ndarray, shape (n,)
         Class positions, or the regression target.
     fold : ndarray, shape (n,)
-        The member that is blind to each row.
+        The member that is blind to each row, `SEEN` for rows that all members see; these
+        have no out-of-fold score, but NaN.
 
     Raises
     ------
@@ -69,7 +77,7 @@ def train(
         If there is one fold only, the user's `build` or the fit raises, or a member would
         not see every class.
     """
-    blind = sorted(set(fold.tolist()))
+    blind = sorted(set(fold.tolist()) - {SEEN})
     if len(blind) < 2:
         raise SourceError(
             "training set", "nights in two blocks or more", f"{len(blind)}", "wait for more labelled nights"

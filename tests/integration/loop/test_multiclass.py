@@ -160,7 +160,6 @@ def test_the_registry_has_the_lineage_and_mirrors_the_alias(wine):
     assert spec["batches"] == batches
 
 
-@pytest.mark.xfail(strict=True, reason="Registry.fetch asks for the model id, which MLflow does not keep")
 def test_the_registered_model_has_a_signature_and_loads_elsewhere(wine, tmp_path):
     from mlflow.models import get_model_info
 

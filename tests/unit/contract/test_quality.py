@@ -33,7 +33,7 @@ def many() -> pd.DataFrame:
     )
 
 
-def run(frame, trips, window, found=None, volume=FINE, released=None):  # noqa: PLR0917
+def run(frame, trips, window, found=None, volume=FINE, released=None):
     return judge_batch(frame, admit(frame, trips, window), found, volume, trips, released)
 
 

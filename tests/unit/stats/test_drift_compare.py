@@ -43,10 +43,16 @@ def test_the_offset_keeps_values_far_from_zero_apart():
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("draw", [
-    lambda rng, n: rng.lognormal(3, 1, n), lambda rng, n: rng.integers(0, 12, n), lambda rng, n: rng.exponential(5, n),
-    lambda rng, n: np.where(rng.random(n) < 0.6, 250.0, rng.normal(900, 20, n)).round(1),
-], ids=["lognormal", "months", "exponential", "atom"])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda rng, n: rng.lognormal(3, 1, n),
+        lambda rng, n: rng.integers(0, 12, n),
+        lambda rng, n: rng.exponential(5, n),
+        lambda rng, n: np.where(rng.random(n) < 0.6, 250.0, rng.normal(900, 20, n)).round(1),
+    ],
+    ids=["lognormal", "months", "exponential", "atom"],
+)
 def test_ks_and_w1_are_those_of_the_samples(draw, seed):
     rng = np.random.default_rng(seed)
     x, y = draw(rng, 20_000), draw(rng, 2_000) * 1.05
@@ -57,12 +63,18 @@ def test_ks_and_w1_are_those_of_the_samples(draw, seed):
 
 def test_undrifted_windows_stay_below_the_limit():
     rng = np.random.default_rng(3)
+
     def night(n):
-        return pa.table({
-            "normal": rng.normal(50, 9, n), "rain": np.where(rng.random(n) < 0.95, 0, rng.exponential(0.1, n)),
-            "month": rng.integers(1, 13, n), "flag": rng.random(n) < 0.3,
-            "plane": np.char.add("N", np.minimum(rng.zipf(1.3, n), 5000).astype(str)),
-        })
+        return pa.table(
+            {
+                "normal": rng.normal(50, 9, n),
+                "rain": np.where(rng.random(n) < 0.95, 0, rng.exponential(0.1, n)),
+                "month": rng.integers(1, 13, n),
+                "flag": rng.random(n) < 0.3,
+                "plane": np.char.add("N", np.minimum(rng.zipf(1.3, n), 5000).astype(str)),
+            }
+        )
+
     reference = night(20_000)
     grid = grid_of(reference)
     whole = profile_of(reference, grid)
@@ -109,8 +121,10 @@ def test_bins_keep_every_row_and_follow_the_reference_alone():
 
 def test_rain_that_leaves_the_atom_at_zero_is_seen():
     rng = np.random.default_rng(6)
+
     def rain(dry, n):
         return np.where(rng.random(n) < dry, 0.0, rng.exponential(0.1, n))
+
     same, wetter = drift(rain(0.95, 50_000), rain(0.95, 1000)), drift(rain(0.95, 50_000), rain(0.80, 1000))
     assert same.psi <= same.psi_limit
     assert wetter.psi > 3 * wetter.psi_limit
@@ -118,8 +132,11 @@ def test_rain_that_leaves_the_atom_at_zero_is_seen():
 
 
 def test_a_constant_that_moves_is_seen_and_one_that_stays_is_not():
-    stays, moves, up_and_down = drift([7.0] * 500, [7.0] * 100), drift([7.0] * 500, [7.5] * 100), \
-        drift([7.0] * 500, [6.0] * 50 + [8.0] * 50)
+    stays, moves, up_and_down = (
+        drift([7.0] * 500, [7.0] * 100),
+        drift([7.0] * 500, [7.5] * 100),
+        drift([7.0] * 500, [6.0] * 50 + [8.0] * 50),
+    )
     assert (stays.psi, stays.ks) == (0.0, 0.0)
     assert math.isnan(stays.psi_limit)
     assert math.isnan(stays.w1_sigma)
@@ -148,6 +165,7 @@ def test_an_atom_that_moves_within_its_bucket_is_seen(before, after):
 def test_what_was_always_missing_is_not_drift():
     def column(n):
         return pa.array([None, float("inf"), 1.0, 2.0, 3.0] * n, pa.float64())
+
     d = drift(column(200), column(40))
     assert d.missing == 0
     assert d.psi < d.psi_limit / 10
@@ -185,8 +203,10 @@ def test_unseen_is_a_share_of_all_rows():
 
 def test_unseen_mass_is_noticed_after_the_reference_hit_its_cap():
     rng = np.random.default_rng(7)
+
     def names(n):
         return np.char.add("t", rng.integers(0, 200, n).astype(str))
+
     reference = names(50_000)
     same = drift(reference, names(5000), cap=51)
     other = profile_of(pa.table({"x": reference}), grid_of(pa.table({"x": reference}), 51)).columns["x"].counts[OTHER]
@@ -201,8 +221,10 @@ def test_unseen_mass_is_noticed_after_the_reference_hit_its_cap():
 
 def test_a_window_over_the_cap_is_not_drift_by_itself_but_an_explosion_is():
     rng = np.random.default_rng(8)
+
     def names(n):
         return np.char.add("t", rng.integers(0, 400, n).astype(str))
+
     same = drift(names(80_000), names(40_000), cap=100)
     assert same.unseen < 0.02
     assert same.psi < 0.02

@@ -19,8 +19,12 @@ from tidegate.profile.grid import Axis, Grid
 from tidegate.profile.profile import OTHER, Profile, grid_of, merge_all, profile_of, resolution
 from tidegate.profile.table import from_table, to_table
 
-numbers = st.lists(st.one_of(st.none(), st.floats(-1e9, 1e9), st.just(float("nan")), st.just(float("inf")),
-                             st.integers(0, 3).map(float)), max_size=60)
+numbers = st.lists(
+    st.one_of(
+        st.none(), st.floats(-1e9, 1e9), st.just(float("nan")), st.just(float("inf")), st.integers(0, 3).map(float)
+    ),
+    max_size=60,
+)
 
 
 def one(values, axis=None, kind=None, cap=1000):
@@ -33,11 +37,16 @@ def one(values, axis=None, kind=None, cap=1000):
 def night(seed, n=200):
     rng = np.random.default_rng(seed)
     gust = np.where(rng.random(n) < 0.76, np.nan, rng.normal(20, 5, n))
-    return pa.table({
-        "delay": rng.normal(1000, 30, n), "gust": pa.array(gust, from_pandas=True),
-        "precip": np.where(rng.random(n) < 0.95, 0, rng.exponential(0.1, n)),
-        "carrier": rng.choice(["AA", "UA", "B6"], n), "late": rng.random(n) < 0.2, "hour": rng.integers(0, 24, n),
-    })
+    return pa.table(
+        {
+            "delay": rng.normal(1000, 30, n),
+            "gust": pa.array(gust, from_pandas=True),
+            "precip": np.where(rng.random(n) < 0.95, 0, rng.exponential(0.1, n)),
+            "carrier": rng.choice(["AA", "UA", "B6"], n),
+            "late": rng.random(n) < 0.2,
+            "hour": rng.integers(0, 24, n),
+        }
+    )
 
 
 @given(numbers, st.randoms())
@@ -62,7 +71,7 @@ def test_merged_numbers_are_the_whole(values, cut):
     assert merged.squares == pytest.approx(whole.squares, rel=1e-12)
 
 
-@given(st.lists(st.one_of(st.none(), st.text('ab\x00é', max_size=2)), max_size=40), st.integers(0, 40))
+@given(st.lists(st.one_of(st.none(), st.text("ab\x00é", max_size=2)), max_size=40), st.integers(0, 40))
 def test_merged_categories_are_the_whole(values, cut):
     axis = Axis("category")
     parts = [one(v, axis, pa.string()) for v in (values[:cut], values[cut:])]
@@ -132,19 +141,22 @@ def test_huge_values_keep_finite_moments():
     assert (c.low, c.high) == (-1.7e308, 1.7e308)
 
 
-@pytest.mark.parametrize(("values", "kind", "expected"), [
-    ([True, None, False], pa.bool_(), [0, 1]),
-    ([1, None, 3], pa.int64(), [1, 3]),
-    ([2**60 + 1, None], pa.int64(), [2**60]),
-    ([2**64 - 1], pa.uint64(), [2**64]),
-    ([Decimal("1.50"), None], pa.decimal128(10, 2), [1.5]),
-    ([dt.datetime(2013, 1, 1), None], pa.timestamp("us"), [1356998400]),
-    ([1356998400_000000001, None], pa.timestamp("ns", "America/New_York"), [1356998400]),
-    ([dt.date(2013, 1, 1), None], pa.date32(), [1356998400]),
-    ([dt.time(0, 1), None], pa.time64("us"), [60]),
-    ([dt.time(0, 1), None], pa.time32("s"), [60]),
-    ([dt.timedelta(minutes=2), None], pa.duration("ns"), [120]),
-])
+@pytest.mark.parametrize(
+    ("values", "kind", "expected"),
+    [
+        ([True, None, False], pa.bool_(), [0, 1]),
+        ([1, None, 3], pa.int64(), [1, 3]),
+        ([2**60 + 1, None], pa.int64(), [2**60]),
+        ([2**64 - 1], pa.uint64(), [2**64]),
+        ([Decimal("1.50"), None], pa.decimal128(10, 2), [1.5]),
+        ([dt.datetime(2013, 1, 1), None], pa.timestamp("us"), [1356998400]),
+        ([1356998400_000000001, None], pa.timestamp("ns", "America/New_York"), [1356998400]),
+        ([dt.date(2013, 1, 1), None], pa.date32(), [1356998400]),
+        ([dt.time(0, 1), None], pa.time64("us"), [60]),
+        ([dt.time(0, 1), None], pa.time32("s"), [60]),
+        ([dt.timedelta(minutes=2), None], pa.duration("ns"), [120]),
+    ],
+)
 def test_every_ordered_type_is_a_number(values, kind, expected):
     column = pa.chunked_array([pa.array(values[:1], kind), pa.array(values[1:], kind)])
     if pa.types.is_timestamp(kind) and kind.unit == "ns":
@@ -280,8 +292,10 @@ def test_resolution_bounds_the_error_of_ks(seed):
     """Two modes 1,370 apart, the small one moved by 1σ: the first version of the grid misses it,
     and its resolution says so."""
     rng = np.random.default_rng(seed)
+
     def modes(shift, n):
         return np.concatenate((rng.normal(0, 1, round(0.7 * n)), rng.normal(1370 + shift, 1, round(0.3 * n))))
+
     x, y = modes(0, 20_000), modes(1, 20_000)
     table = pa.table({"x": x})
     grid = grid_of(table)
