@@ -60,6 +60,28 @@ def findings(
     )
 
 
+def digests(
+    ctx: typer.Context,
+    model: Model,
+    window: Annotated[str, typer.Argument(help="Date, YYYY-MM-DD.")],
+    as_json: Json = False,
+) -> None:
+    """What control says of one window's tables: rows and digest; a rerun changes none."""
+    from tidegate.steps.stores import open_stores
+
+    stores = open_stores(home_of(ctx))
+    dataset = stores.project.model(model).dataset
+    night = stores.project.calendar(stores.project.dataset(dataset)).window(window)
+    found = [stores.data.stored(t, dataset, night.id) for t in ("batches", "quarantine", "profiles")]
+    found += [stores.lake.stored(t, model, night.id) for t in ("inferences", "labels", "metrics", "findings")]
+    rows = [
+        {"table": s.table, "owner": s.owner, "rows": s.rows, "digest": s.digest if as_json else s.digest[:16],
+         "known_at": s.known_at.isoformat(timespec="seconds")}
+        for s in found if s
+    ]  # fmt: skip
+    show(rows, as_json, empty=f"nothing stored of {night.id}")
+
+
 def lineage(ctx: typer.Context, model: Model, as_json: Json = False) -> None:
     """The ledger of a model: who was champion when, why, on what evidence."""
     from tidegate.adapters import ledger
@@ -95,5 +117,5 @@ def _what(entry: dict[str, object]) -> str:
 
 
 def add_to(app: typer.Typer) -> None:
-    for verb in (status, findings, lineage):
+    for verb in (status, findings, digests, lineage):
         app.command()(verb)
