@@ -19,7 +19,7 @@ def departures(window, files):
 
 def arrivals(window, files):
     """Was a flight more than 15 minutes late? Cancelled and diverted flights never get a label."""
-    flights = pd.read_csv(files[0])
+    flights = pd.read_csv(files[0], usecols=["carrier", "flight", "origin", "time_hour", "minute", "arr_delay"])
     flights["scheduled"] = scheduled(flights)
     late = (flights["arr_delay"] > 15).astype("float64").where(flights["arr_delay"].notna())
     return flights[["carrier", "flight", "origin", "scheduled"]].assign(late=late)

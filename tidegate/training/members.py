@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from tidegate.errors import SourceError
 from tidegate.training.scoring import score
 
-MEMBERS = 3
+MEMBERS = 5
 SEEN = -1
 
 
