@@ -29,6 +29,7 @@ def replay(request: ReplayRequest) -> None:
 
 def _one(request: ReplayRequest) -> None:
     home = prepare_home(request.resolved(), request.model, request.replay_id, request.policy)
+    _same_request(home, request)
     inject(home, open_stores(home).project.model(request.model).dataset, request.faults, request.start, request.end)
     stores = open_stores(home)
     model = stores.project.model(request.model)
@@ -46,6 +47,15 @@ def _one(request: ReplayRequest) -> None:
     for window in calendar.range(request.start, request.end):
         progress.night(window, night(home, request.model, window.id, evening_of(window)))
     progress.done()
+
+
+def _same_request(home: Home, request: ReplayRequest) -> None:
+    """A replay's folder holds one replay: another one would start from its champions and faults."""
+    path, body = home.shared / "request.json", request.model_dump_json(exclude={"policy", "home"}, indent=1)
+    if path.is_file() and path.read_text() != body:
+        do = "choose another replay_id, or delete the folder"
+        raise UsageError(f"replay {request.replay_id!r}", "the request that its folder was made for", "another one", do)
+    path.write_text(body)
 
 
 def _first_champion(home: Home, model: str, window: str) -> None:

@@ -84,7 +84,7 @@ class Calendar:
                 known = day
         # Other ISO forms, such as 2013-W01-2, would give a second name to a window.
         if isinstance(known, datetime) or not isinstance(known, date) or known.isoformat() != str(day):
-            raise UsageError("window", "a date as YYYY-MM-DD", repr(day))
+            raise UsageError("window", "a date as YYYY-MM-DD", repr(day), "correct the date")
         try:
             return Window(known, self._midnight(known), self._midnight(known + timedelta(days=1)))
         except OverflowError:

@@ -81,11 +81,16 @@ class Leases:
         if lease is None:
             yield None
             return
+        with self._kept(lease):
+            yield lease
+
+    @contextmanager
+    def _kept(self, lease: Lease) -> Iterator[None]:
         over = threading.Event()
         keeper = threading.Thread(target=self._keep, args=(lease, over), daemon=True)
         keeper.start()
         try:
-            yield lease
+            yield
         finally:
             over.set()
             keeper.join()
@@ -100,13 +105,11 @@ class Leases:
 
     @contextmanager
     def waiting(self, name: str, owner: str = "", poll: float = 0.02) -> Iterator[Lease]:
-        """Hold the lease for a block, waiting for whoever has it (`poll` in seconds)."""
+        """Hold the lease for a block, renewing it, after waiting for whoever has it (`poll` in seconds)."""
         while (lease := self.acquire(name, owner)) is None:
             time.sleep(poll)
-        try:
+        with self._kept(lease):
             yield lease
-        finally:
-            self.release(lease)
 
 
 def _at(namespace: str, name: str) -> ColumnElement[bool]:

@@ -184,8 +184,8 @@ class Watch:
         for policy, values in summary["policies"].items():
             table.add_row(
                 policy,
-                f"{values[primary]:.4f}",
-                f"{values['kpi']:.4f}",
+                _figure(values[primary]),
+                _figure(values["kpi"]),
                 str(values["retrains"]),
                 str(values["promotions"]),
                 str(summary["alarms"][policy]),
@@ -194,3 +194,7 @@ class Watch:
         blocked, quarantined = len(summary["blocked"]), summary["quarantined_rows"]
         self.console.print(f"{blocked} windows blocked, {quarantined} rows quarantined, {summary['wall_s']:.0f} s")
         self.console.print(Text(f"{folder / 'summary.json'}\n{folder / 'report.html'}"))
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tidegate import __version__
-from tidegate.errors import TidegateError
+from tidegate.errors import TidegateError, UsageError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -55,12 +55,21 @@ def version() -> None:
 
 def main() -> None:
     """Entry point: a fault is one line on stderr and its own exit code."""
+    from pydantic import ValidationError
+
     from tidegate.cli import config, inspect, quarantine, run
 
     for room in (run, inspect, quarantine, config):
         room.add_to(app)
     try:
         app()
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "request"
+        typer.echo(
+            f"tidegate: {key}: expected {first['msg']}, found {first['input']!r}. Next: correct the value", err=True
+        )
+        sys.exit(UsageError.exit_code)
     except TidegateError as fault:
         # One line, whatever the user's code or a library put into its message.
         typer.echo(f"tidegate: {' '.join(str(fault).split())}", err=True)

@@ -67,7 +67,9 @@ def show(rows: Sequence[dict[str, Any]], as_json: bool, *, empty: str = "nothing
     table = Table(*rows[0], box=None, header_style="bold", pad_edge=False)
     for row in rows:
         table.add_row(*(Text(_cell(v)) for v in row.values()))
-    Console().print(table)
+    # Nothing is cut where no screen sets a width.
+    console = Console()
+    (console if console.is_terminal else Console(width=400)).print(table)
 
 
 def _cell(value: Any) -> str:

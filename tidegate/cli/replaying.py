@@ -14,7 +14,7 @@ from flows.parameters import HISTORY, ReplayRequest
 from tidegate.cli.livetable import Watch
 from tidegate.config.home import Home
 from tidegate.config.project import load_project
-from tidegate.errors import UsageError
+from tidegate.errors import StoreError, UsageError
 from tidegate.steps.replaying import POLICIES, inject, prepare_home
 from tidegate.steps.summary import summarise
 
@@ -39,6 +39,11 @@ def run_replay(home: Home, request: ReplayRequest, *, fresh: bool, out: Path | N
     elif any((base / p / "progress.jsonl").exists() for p in policies):
         do = "choose another --id, or add --fresh to delete the earlier one"
         raise UsageError(f"replay {request.replay_id!r}", "a new id", "an earlier replay of that name", do)
+    folder = out or base
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise StoreError(f"--out {folder}", "a folder that can be written", str(fault), "choose another") from None
     homes = {p: prepare_home(home, request.model, request.replay_id, p) for p in policies}
     injected = inject(homes[policies[0]], model.dataset, request.faults, start.date, end.date)
     watch = Watch(homes, model, (start.date - first).days, (end.date - start.date).days + 1, began, quiet=as_json)
@@ -53,8 +58,6 @@ def run_replay(home: Home, request: ReplayRequest, *, fresh: bool, out: Path | N
         over.set()
         watcher.join()
     summary = summarise(homes, request.model, start, end, wall_s=time.monotonic() - began, injected=injected)
-    folder = out or base
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / "summary.json").write_text(json.dumps(summary, indent=1))
     from tidegate.report.replay import render_replay
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tidegate.adapters.packages import Loaded
 from tidegate.config.model import Model
@@ -59,7 +60,9 @@ def _paired(package: Loaded, theirs: Loaded, outcomes: pa.Table, rows: pa.Table)
     at = {row: i for i, row in enumerate(outcomes["row_id"].to_pylist())}
     where = np.array([at.get(r, -1) for r in rows["row_id"].to_pylist()], dtype=np.int64)
     inside = where >= 0
-    early, late = rows.filter(pa.array(inside)), rows.filter(pa.array(~inside))
+    # A row of a night that it trained on, but without an out-of-fold score, was not unseen.
+    after = pc.greater(rows["window"], package.spec["trained"][-1]).to_numpy(zero_copy_only=False)
+    early, late = rows.filter(pa.array(inside)), rows.filter(pa.array(~inside & after))
     fold = outcomes["fold"].to_numpy()[where[inside]]
     parts = [(early, fold, scores_of(outcomes)[where[inside]], theirs.member_scores(early, fold))]
     if late.num_rows:

@@ -55,7 +55,7 @@ def promote(
         If the champion is not the one that it was gated against, or changes in the meantime.
     """
     record = next((v for v in stores.records.versions(model.name) if v["version"] == version), None)
-    if record is None or record["status"] not in ("challenger", "retired"):
+    if record is None or record["status"] != "challenger":
         raise UsageError(
             f"version {version} of {model.name}",
             "a challenger that passed the gate",
@@ -63,7 +63,7 @@ def promote(
             f"look at tidegate lineage {model.name}",
         )
     plan = stores.plans.get(model.name)
-    against = record["body"]["looks"][-1]["against"] if record["status"] == "challenger" else plan.champion
+    against = record["body"]["looks"][-1]["against"]
     if against != plan.champion:
         do = "retrain, so that it is judged against the champion of today"
         raise PlanConflict(
@@ -93,20 +93,23 @@ def promote(
     )
     if plan.champion is not None and plan.champion != version:
         stores.records.set_status(model.name, plan.champion, "retired")
-    stores.records.set_status(model.name, version, "champion", promoted=window.id)
-    Registry(stores.home.state).mirror(
-        model.name, "champion", version, {"tidegate.status": "champion", "tidegate.promoted": window.id}
-    )
+    _settle(stores, model, version, window.id)
     return after
 
 
 def reconcile(stores: Stores, model: Model) -> None:
-    """Finish what a kill left after the switch: versions say what the plan says."""
+    """Finish what a kill left after the switch: versions and the alias say what the plan says."""
     champion = stores.plans.get(model.name).champion
     for record in stores.records.versions(model.name):
-        if record["version"] == champion and record["status"] != "champion":
-            stores.records.set_status(
-                model.name, record["version"], "champion", promoted=record["body"]["looks"][-1]["window"]
-            )
-        elif record["version"] != champion and record["status"] == "champion":
-            stores.records.set_status(model.name, record["version"], "retired")
+        version = record["version"]
+        if version == champion and record["status"] != "champion":
+            _settle(stores, model, version, record["body"]["looks"][-1]["window"])
+        elif version != champion and record["status"] == "champion":
+            stores.records.set_status(model.name, version, "retired")
+
+
+def _settle(stores: Stores, model: Model, version: int, window: str) -> None:
+    """Mirror the alias, then the version's status: a kill in between is settled again."""
+    tags = {"tidegate.status": "champion", "tidegate.promoted": window}
+    Registry(stores.home.state).mirror(model.name, "champion", version, tags)
+    stores.records.set_status(model.name, version, "champion", promoted=window)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 
 from tidegate.config.home import Home
 from tidegate.config.model import Model
-from tidegate.performance.metrics import metrics
+from tidegate.performance.metrics import METRICS, metrics
 from tidegate.performance.tally import tally_of
 from tidegate.steps.outcomes import join, labels_of
 from tidegate.steps.score import scores_of
@@ -88,7 +89,7 @@ def _common(tables: list[pa.Table]) -> pa.Array:
     return common
 
 
-def _months(stores: Stores, model: Model, table: pa.Table) -> dict[str, dict[str, float]]:
+def _months(stores: Stores, model: Model, table: pa.Table) -> dict[str, dict[str, float | None]]:
     months = pc.utf8_slice_codeunits(table["window"], 0, 7).to_numpy(zero_copy_only=False)
     thresholds = {
         v["version"]: float(stores.package(model.name, v["version"], v["digest"]).spec["threshold"])
@@ -101,7 +102,7 @@ def _months(stores: Stores, model: Model, table: pa.Table) -> dict[str, dict[str
     return out
 
 
-def _metrics(model: Model, rows: pa.Table, thresholds: dict[int, float]) -> dict[str, float]:
+def _metrics(model: Model, rows: pa.Table, thresholds: dict[int, float]) -> dict[str, float | None]:
     from tidegate.performance.tally import total
 
     versions = rows["version"].to_numpy()
@@ -119,13 +120,16 @@ def _metrics(model: Model, rows: pa.Table, thresholds: dict[int, float]) -> dict
         y, p = rows["label"].to_numpy(), scores_of(rows)
         if len(np.unique(y)) == 2:
             values |= {"roc_auc": float(roc_auc_score(y, p)), "pr_auc": float(average_precision_score(y, p))}
-    return {"n": rows.num_rows, **values}
+    return {"n": rows.num_rows, **{k: None if math.isnan(v) else v for k, v in values.items()}}
 
 
-def _policy(stores: Stores, model: Model, months: dict[str, dict[str, float]]) -> dict[str, Any]:
+def _policy(stores: Stores, model: Model, months: dict[str, dict[str, float | None]]) -> dict[str, Any]:
+    """Means over the months in which a metric is defined; None where it is in none."""
     versions = [v for v in stores.records.versions(model.name) if v["body"]["reason"] != "first_model"]
-    names = [k for k in next(iter(months.values()), {}) if k != "n"]
-    means = {k: float(np.mean([m[k] for m in months.values()])) for k in names}
+    means: dict[str, Any] = {}
+    for name in METRICS[model.kind]:
+        known = [v for m in months.values() if (v := m[name]) is not None]
+        means[name] = float(np.mean(known)) if known else None
     if "roc_auc" in means:
         means["auc"] = means["roc_auc"]
     return {**means, "retrains": len(versions), "promotions": sum("promoted" in v["body"] for v in versions)}
