@@ -1,0 +1,65 @@
+"""Histories in which nothing drifts, for setting limits and for measuring what they let through."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Nuisance:
+    """What nights do without any drift, beyond what the sampled nights show.
+
+    ``autocorrelation`` of neighbouring nights; ``weekday``: standard deviation of further weekday effects,
+    and ``holiday``: how many times wider a holiday's scores are, ten a year, undeclared.
+    """
+
+    autocorrelation: float = 0.2
+    weekday: float = 0.2
+    holiday: float = 2.0
+
+    def as_dict(self) -> dict[str, float]:
+        return asdict(self)
+
+
+HOLIDAYS = 10 / 365
+
+
+def simulate(
+    scores: Floats, histories: int, nights: int, nuisance: Nuisance, rng: np.random.Generator
+) -> Floats:
+    """Standard scores of fresh histories, shape (histories, nights, series).
+
+    Whole nights are drawn from `scores`, shape (n, series), so that series keep hanging together as they
+    do; then come holidays, autocorrelation (a first-order autoregression, which keeps the variance), and
+    weekday effects. NaN counts as 0.
+    """
+    pool = np.nan_to_num(scores, nan=0.0)
+    y = pool[rng.integers(0, len(pool), (histories, nights))]
+    y[rng.random((histories, nights)) < HOLIDAYS] *= nuisance.holiday
+    phi = nuisance.autocorrelation
+    fresh = math.sqrt(1 - phi * phi)
+    for t in range(1, nights):
+        y[:, t] = phi * y[:, t - 1] + fresh * y[:, t]
+    effects = rng.normal(0.0, nuisance.weekday, (histories, 7, pool.shape[1]))
+    y += effects[:, np.arange(nights) % 7]
+    return y
+
+
+def autocorrelation(scores: Floats) -> float:
+    """The upper end of what the median series' lag-one autocorrelation may be, in [0, .8].
+
+    Two standard errors above the estimate; NaN nights are left out, fewer than 21 pairs give .5.
+    """
+    a, b = scores[:-1], scores[1:]
+    both = np.isfinite(a) & np.isfinite(b)
+    found = [np.corrcoef(a[k, j], b[k, j])[0, 1] for j in range(scores.shape[1])
+             if (k := both[:, j]).sum() > 20 and a[k, j].std() > 0 and b[k, j].std() > 0]  # fmt: skip
+    if not found:
+        return 0.5
+    return float(np.clip(np.median(found) + 2 / math.sqrt(len(scores)), 0.0, 0.8))

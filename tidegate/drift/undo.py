@@ -1,0 +1,95 @@
+"""A window as it would be had a column not drifted: its values carried back to the reference's distribution.
+
+Each row keeps its rank, so what hangs together with the column still does: numbers go to the reference's
+quantile of the same rank, categories that have too many rows give the surplus, drawn by lot, to those that
+have too few, missing values beyond the reference's share get values drawn from it. Without drift next to
+nothing changes. This is optimal transport on the line (Villani, Topics in optimal transportation, 2003) and, for
+categories, a coupling that moves the fewest rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tidegate.drift.binning import Counts
+from tidegate.profile.column import OTHER, ColumnProfile
+from tidegate.profile.grid import value_of
+
+
+def undone(column: pa.ChunkedArray, reference: ColumnProfile, rng: np.random.Generator) -> pa.ChunkedArray:
+    """The column with the reference's distribution, same length and type.
+
+    It is given back as it is where the reference has no usable value.
+
+    Examples
+    --------
+    >>> from tidegate.profile.column import number_column
+    >>> from tidegate.profile.grid import Axis
+    >>> reference = number_column(np.array([1.0, 2.0, 3.0, 4.0]), Axis("number"))
+    >>> undone(pa.chunked_array([[30.0, 10.0, None, 20.0]]), reference, np.random.default_rng(0)).to_pylist()
+    [4.0, 1.0, 4.0, 2.0]
+    """
+    if not len(column) or not reference.present:
+        return column
+    if reference.axis.kind == "category":
+        return _undone_categories(column, reference, rng)
+    kind = column.type
+    if pa.types.is_temporal(kind):
+        return column  # when rows came is not a thing to undo
+    x = np.array(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
+    usable = np.isfinite(x)
+    filled = _filled(~usable, reference, rng)
+    values, share = _quantiles(reference)
+    u = np.empty(len(x))
+    m = int(usable.sum())
+    order = np.lexsort((rng.random(m), x[usable]))
+    u[np.flatnonzero(usable)[order]] = (np.arange(m) + 0.5) / max(m, 1)
+    u[filled] = rng.random(int(filled.sum()))
+    there = usable | filled
+    out = np.full(len(x), np.nan)
+    out[there] = values[np.minimum(np.searchsorted(share, u[there]), len(values) - 1)]
+    made = pa.array(out, from_pandas=True)
+    if pa.types.is_boolean(kind):
+        return pa.chunked_array([pc.greater(made, 0.5)])
+    return pa.chunked_array([(pc.round(made) if pa.types.is_integer(kind) else made).cast(kind)])
+
+
+def _filled(missing: NDArray[np.bool_], reference: ColumnProfile, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """The missing rows beyond the reference's share, by lot."""
+    usual = round((reference.missing + reference.infinite) / reference.n * len(missing))
+    at = np.flatnonzero(missing)
+    out = np.zeros(len(missing), dtype=bool)
+    out[rng.permutation(at)[: max(len(at) - usual, 0)]] = True
+    return out
+
+
+def _quantiles(reference: ColumnProfile) -> tuple[Counts, Counts]:
+    values = np.where(np.isnan(reference.atoms), value_of(reference.buckets, reference.axis), reference.atoms)
+    return np.clip(values, reference.low, reference.high), np.cumsum(reference.rows) / reference.present
+
+
+def _undone_categories(column: pa.ChunkedArray, reference: ColumnProfile, rng: np.random.Generator) -> pa.ChunkedArray:
+    kind = column.type
+    coded = column.cast(pa.string()).combine_chunks().dictionary_encode()
+    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    names = coded.dictionary.to_pylist()
+    there = (codes >= 0) | _filled(codes < 0, reference, rng)
+    every = [*names, *(n for n in reference.names if n not in set(names))]
+    rows = reference.counts
+    wanted = np.array([0 if n == OTHER else rows.get(n, 0) for n in every], dtype=np.float64)
+    if not wanted.sum():
+        return column
+    exact = wanted / wanted.sum() * int(there.sum())
+    target = np.floor(exact).astype(np.int64)
+    target[np.argsort(target - exact, kind="stable")[: int(there.sum()) - int(target.sum())]] += 1
+    now = np.bincount(codes[codes >= 0], minlength=len(every))
+    free = there & (codes < 0)
+    for k in np.flatnonzero(now > target):
+        free[rng.permutation(np.flatnonzero(codes == k))[: now[k] - target[k]]] = True
+    lacking = np.repeat(np.arange(len(every)), np.maximum(target - now, 0))
+    codes[np.flatnonzero(free)] = rng.permutation(lacking)[: int(free.sum())]
+    made = pa.DictionaryArray.from_arrays(pa.array(np.where(codes < 0, 0, codes), mask=codes < 0), pa.array(every))
+    return pa.chunked_array([made.cast(pa.string()).cast(kind)])

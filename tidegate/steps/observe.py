@@ -1,0 +1,212 @@
+"""Observe: one night's values of every watched series, and those of the nights a champion learned from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+
+from tidegate.adapters.packages import Loaded, cached_by_package
+from tidegate.alarms.history import RECENT, WEEKDAYS, drift_history, yardsticks
+from tidegate.alarms.own import (
+    Own,
+    losses,
+    own_grid,
+    own_profile,
+    segment_masks,
+    usual_losses,
+    watched_segments,
+)
+from tidegate.alarms.series import Series, drift_series, rows_series
+from tidegate.config.dataset import Dataset
+from tidegate.config.model import Model
+from tidegate.drift.compare import Drift, compare
+from tidegate.performance.loss import row_loss
+from tidegate.profile.grid import Grid
+from tidegate.profile.profile import Profile
+from tidegate.profile.table import from_table
+from tidegate.steps.ingest import grid
+from tidegate.steps.measure import matured
+from tidegate.steps.outcomes import join, labels_of
+from tidegate.steps.score import scores_of
+from tidegate.steps.stores import Stores
+from tidegate.windows import Window
+
+LOSS = {"binary": "log loss", "multiclass": "log loss", "regression": "absolute error"}
+KEPT = 64
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The values of a night: of the window itself, and of the event window whose labels matured.
+
+    ``drifts``: the comparisons behind them, by monitor and yardstick.
+    """
+
+    today: Mapping[Series, float]
+    matured: Mapping[Series, float]
+    event: Window
+    drifts: Mapping[tuple[str, str], list[Drift]] = field(default_factory=dict)
+
+
+def observe(stores: Stores, model: Model, package: Loaded, window: Window, now: datetime) -> Observed:
+    """What the monitors see on one night, against the reference of the champion that scored it."""
+    dataset = stores.project.dataset(model.dataset)
+    calendar = stores.project.calendar(dataset)
+    today: dict[Series, float] = {}
+    late: dict[Series, float] = {}
+    drifts: dict[tuple[str, str], list[Drift]] = {}
+    back = {calendar.shift(window, -k).id for k in range(1, RECENT + 1)}
+    back |= {calendar.shift(window, -7 * k).id for k in range(1, WEEKDAYS + 1)}
+    profiles = stored_profiles(stores, dataset, sorted({window.id, *back}), now)
+    if window.id in profiles:
+        current = profiles[window.id]
+        on = current.grid
+        past = {"champion": _reference(package, on), **yardsticks(window.id, profiles)}
+        for name, yardstick in past.items():
+            found = compare(yardstick, current)
+            today |= drift_series("feature", yardstick, current, model.features, name, found)
+            drifts["feature", name] = [d for d in found if d.column in model.features]
+        usual = [s.rows for s in stores.data.many("batches", dataset.name, sorted(back)) if _same(s.window, window)]
+        stored = stores.data.stored("batches", dataset.name, window.id)
+        today |= rows_series(stored.rows if stored else 0, usual)
+    rows = stores.lake.read("inferences", model.name, [window.id])
+    if rows.num_rows:
+        _compare_own(model, package, _prediction(model, package, rows), today, drifts)
+    event = matured(stores, model, window)
+    scored = stores.lake.read("inferences", model.name, [event.id])
+    if scored.num_rows:
+        joined = join(scored, labels_of(stores, model, [event.id], window))
+        if joined.num_rows:
+            label = _label(model, package, joined)
+            _compare_own(model, package, label, late, drifts)
+            late |= losses(label, _own_reference(package, model, "label")[2], LOSS[model.kind])
+    return Observed(today, late, event, drifts)
+
+
+def history(
+    stores: Stores, model: Model, package: Loaded, nights: list[str], now: datetime
+) -> dict[str, dict[Series, float]]:
+    """The values of nights that a champion learned from, each against a reference without its block."""
+    dataset = stores.project.dataset(model.dataset)
+    profiles = stored_profiles(stores, dataset, nights, now)
+    out = drift_history("feature", profiles, model.features, yardstick=True)
+    rows = {s.window: s.rows for s in stores.data.many("batches", dataset.name, nights)}
+    order = sorted(rows)
+    for i, night in enumerate(order):
+        usual = [rows[n] for n in order[max(0, i - 7 * WEEKDAYS) : i] if _weekday(n) == _weekday(night)]
+        out.setdefault(night, {}).update(rows_series(rows[night], usual))
+    outcomes = package.reference("outcomes")
+    for monitor in ("prediction", "label"):
+        on, _, usual_loss = _own_reference(package, model, monitor)
+        by_night = {n: _own(model, package, monitor, part) for n, part in _nights(outcomes, set(nights)).items()}
+        told = drift_history(monitor, {n: own_profile(o, on) for n, o in by_night.items()}, set(on.axes))
+        for night, own in by_night.items():
+            values = out.setdefault(night, {})
+            values |= told.get(night, {})
+            if monitor == "label":
+                values |= losses(own, usual_loss, LOSS[model.kind])
+    return out
+
+
+_profiles: dict[tuple[str, str, str, str], Profile] = {}
+
+
+def stored_profiles(stores: Stores, dataset: Dataset, nights: list[str], now: datetime) -> dict[str, Profile]:
+    """The stored profiles of windows, by window; those that have none are left out."""
+    known = {s.window: s for s in stores.data.many("profiles", dataset.name, nights) if s.rows}
+    keys = {n: (str(stores.home.shared), dataset.name, n, s.digest) for n, s in known.items()}
+    wanted = [n for n, key in keys.items() if key not in _profiles]
+    if wanted:
+        table = stores.data.read("profiles", dataset.name, wanted)
+        on = grid(stores, dataset, table, now)
+        for night, part in _nights(table, set(wanted), "window").items():
+            while len(_profiles) >= max(KEPT, 2 * len(nights)):
+                del _profiles[next(iter(_profiles))]
+            _profiles[keys[night]] = from_table(part, on)
+    return {n: _profiles[key] for n, key in sorted(keys.items()) if key in _profiles}
+
+
+def _nights(table: pa.Table, wanted: set[str], column: str = "event_window") -> dict[str, pa.Table]:
+    """The rows of each wanted night, in the table's order."""
+    coded = table[column].combine_chunks().dictionary_encode()
+    codes = coded.indices.to_numpy()
+    order = np.argsort(codes, kind="stable")
+    cuts = np.searchsorted(codes[order], np.arange(len(coded.dictionary) + 1))
+    names = coded.dictionary.to_pylist()
+    return {n: table.take(pa.array(order[a:b])) for n, a, b in zip(names, cuts, cuts[1:], strict=False) if n in wanted}
+
+
+@cached_by_package
+def _reference(package: Loaded, on: Grid) -> Profile:
+    return from_table(package.reference("profile"), on)
+
+
+def _same(night: str, window: Window) -> bool:
+    return _weekday(night) == window.date.weekday()
+
+
+def _weekday(night: str) -> int:
+    return datetime.fromisoformat(night).weekday()
+
+
+# -- the model's own columns -----------------------------------------------------------------
+
+
+def _own(model: Model, package: Loaded, monitor: str, rows: pa.Table) -> Own:
+    return _prediction(model, package, rows) if monitor == "prediction" else _label(model, package, rows)
+
+
+def _prediction(model: Model, package: Loaded, rows: pa.Table) -> Own:
+    if model.kind == "multiclass":
+        column = rows["prediction"].cast(pa.int64()).cast(pa.string())
+    else:
+        column = rows["score"] if "score" in rows.column_names else rows["prediction"]
+    return Own("prediction", column, segment_masks(rows, _segments(package, model)))
+
+
+def _label(model: Model, package: Loaded, rows: pa.Table) -> Own:
+    label = rows["label"]
+    column = label.cast(pa.int64()).cast(pa.string()) if model.kind == "multiclass" else label
+    loss = row_loss(model.kind, scores_of(rows), label.to_numpy())
+    return Own("label", column, segment_masks(rows, _segments(package, model)), loss)
+
+
+def _segments(package: Loaded, model: Model) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = json.loads(_watched(package, tuple(dict.fromkeys((*model.segments, *model.protected)))))
+    return found
+
+
+@cached_by_package
+def _watched(package: Loaded, names: tuple[str, ...]) -> str:
+    return json.dumps(watched_segments(package.reference("outcomes"), names))
+
+
+def _own_reference(package: Loaded, model: Model, monitor: str) -> tuple[Grid, Profile, dict[str, float]]:
+    """Grid, profile and usual losses of one of the model's own columns on its reference."""
+    return _own_cached(package, model.model_dump_json(), monitor)
+
+
+@cached_by_package
+def _own_cached(package: Loaded, model: str, monitor: str) -> tuple[Grid, Profile, dict[str, float]]:
+    known = Model.model_validate_json(model)
+    own = _own(known, package, monitor, package.reference("outcomes"))
+    on = own_grid(own)
+    return on, own_profile(own, on), usual_losses(own)
+
+
+def _compare_own(
+    model: Model, package: Loaded, own: Own, values: dict[Series, float], drifts: dict[tuple[str, str], list[Drift]]
+) -> None:
+    on, reference, _ = _own_reference(package, model, own.monitor)
+    current = own_profile(own, on)
+    found = compare(reference, current)
+    values |= drift_series(own.monitor, reference, current, set(on.axes), "champion", found)
+    drifts[own.monitor, "champion"] = found
+
+
+__all__ = ["Observed", "history", "observe", "stored_profiles"]
