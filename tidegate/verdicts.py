@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 Outcome = Literal["pass", "fail", "inconclusive"]
 Severity = Literal["page", "ticket", "digest"]
+Kind = Literal["sudden", "gradual", "harm", "fault"]
+Cause = Literal["upstream", "population", "concept", "model", "improvement"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,74 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Effect:
+    """What a change costs the business or the model: ``value`` in ``unit``, and in words.
+
+    ``material`` says whether it reaches the size that the model's owner called worth a page.
+    """
+
+    value: float
+    unit: str
+    words: str
+    material: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What survived a monitor's calibrated threshold on one window: the raw material of alarms.
+
+    Parameters
+    ----------
+    monitor : str
+        ``feature``, ``prediction``, ``label``, ``performance``, ``volume`` or ``quality``.
+    subject : str
+        A column, a metric or ``rows``; of a segment, ``distance [origin=JFK]``.
+    value, low, high : float
+        The statistic and its bounds, in its own unit; NaN where there is nothing to measure.
+    z : float
+        The calibrated standard score.
+    since : str
+        The window on which it began.
+    worse : bool
+        False for an improvement, which never pages.
+    certified : bool
+        Whether the threshold is certified for the budget of those who would be woken.
+    """
+
+    window: str
+    monitor: str
+    subject: str
+    statistic: str
+    kind: Kind
+    value: float
+    low: float
+    high: float
+    z: float
+    since: str
+    persistent: bool
+    worse: bool
+    effect: Effect | None = None
+    certified: bool = False
+    reason: str = ""
+
+    @property
+    def key(self) -> str:
+        """What is the same signal on another window."""
+        return f"{self.monitor}/{self.subject}/{self.statistic}"
+
+    @property
+    def column(self) -> str:
+        """The subject without its segment."""
+        return self.subject.split(" [", 1)[0]
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm:
-    """Findings worth a person's time, grouped by what they are about."""
+    """Signals of one suspected cause, worth a person's time.
+
+    ``about`` is the model or dataset that has the trouble, ``size`` the first member's
+    statistic with its bounds, ``why_not_page`` what lowered the severity.
+    """
 
     window: str
     monitor: str
@@ -60,6 +128,15 @@ class Alarm:
     since: str
     text: str
     next_command: str
+    cause: Cause | Literal[""] = ""
+    about: str = ""
+    group: str = ""
+    incident: int | None = None
+    size: str = ""
+    effect: str = ""
+    runbook: str = ""
+    members: tuple[str, ...] = ()
+    why_not_page: str = ""
 
 
 Action = Literal["nothing", "fix_data", "retrain", "regate"]

@@ -31,7 +31,7 @@ def alarms_from(recent: Sequence[Finding], raised: Sequence[Alarm], window: str,
         changes nothing; one of a later window counts as any other, so that a restatement
         of the past raises nothing twice.
     """
-    rules, today = model.monitors, date.fromisoformat(window)
+    rules, today = model.alarms, date.fromisoformat(window)
     failed: dict[tuple[str, str], list[Finding]] = {}
     for finding in recent:
         if finding.outcome == "fail" and 0 <= (today - date.fromisoformat(finding.window)).days < rules.within:

@@ -74,12 +74,40 @@ class Monitors(Settings):
     missing_margin: Number = Field(0.2, gt=0, le=1, description="Change in the missing share that matters.")
     unseen_margin: Number = Field(0.01, gt=0, le=1, description="Share of unseen categories that matters.")
     confidence: Number = Field(0.99, gt=0.5, lt=1, description="Of the sampling limit on each statistic.")
-    persistence: Whole = Field(3, ge=1, description="Failing nights within `within` before an alarm.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _moved(cls, data: object) -> object:
+        for key in ("persistence", "within", "cooldown"):
+            if isinstance(data, dict) and key in data:
+                raise wrong("a key of monitors", show(key), key=key, do=f"move it to alarms.{key}")
+        return data
+
+
+class Alarms(Settings):
+    """What becomes an alarm, who gets it, and how long it lasts."""
+
+    group: Name | None = Field(
+        None, description="On-call group of `configs/tidegate.yaml` that is woken; left out, the one called as `owner`."
+    )
+    materiality: Number = Field(
+        1.0, gt=0, description="Weight of this model when its group's budget is shared over the group's models."
+    )
+    min_effect: Number = Field(
+        0.01, ge=0, description="Smallest change of the primary metric worth a page, in its unit."
+    )
+    persistence: Whole = Field(3, ge=1, description="Nights out of `within` on which a signal must be seen to last.")
     within: Whole = Field(5, ge=1, description="Nights that `persistence` looks back over.")
-    cooldown: Duration = Field(timedelta(days=14), description="No second alarm on the same subject before this.")
+    cooldown: Duration = Field(
+        timedelta(days=14), ge=timedelta(0), description="No second notice of the same trouble before this."
+    )
+    close_after: Whole = Field(5, ge=1, description="Quiet nights after which an incident closes by itself.")
+    runbook: Annotated[str, Field(min_length=1, max_length=500)] | None = Field(
+        None, description="Page that alarms name; left out, the one in `docs/runbooks` on the suspected cause."
+    )
 
     @model_validator(mode="after")
-    def _can_alarm(self) -> Monitors:
+    def _can_alarm(self) -> Alarms:
         if self.persistence > self.within:
             raise wrong(f"at most within, {self.within}", str(self.persistence), key="persistence")
         return self
@@ -136,6 +164,7 @@ class Model(Settings):
     metric: Metric = Field(Metric(), description="What the model is judged by.")
     kpi: Kpi = Field(Kpi(), description="Value per outcome.")
     monitors: Monitors = Field(Monitors(), description="Limits of the nightly monitors.")
+    alarms: Alarms = Field(Alarms(), description="What becomes an alarm, and who gets it.")
     gate: Gate = Field(Gate(), description="When a candidate may replace the champion.")
     retrain: Retrain = Field(Retrain(), description="When retraining is worth a try.")
     promotion: Literal["automatic", "approve"] = Field("approve", description="Whether a person has to agree.")

@@ -5,10 +5,33 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from tidegate.config.base import Settings
-from tidegate.config.values import Duration, Name, RelativePath
+from tidegate.config.base import Settings, show, wrong
+from tidegate.config.values import Day, Duration, Name, Number, RelativePath, Whole
+
+
+class OnCall(Settings):
+    """What a group of people is willing to be woken for."""
+
+    budget: Number = Field(
+        1.0, ge=0, description="False pages in 30 days that the group accepts, all its models together."
+    )
+    page_cap: Whole = Field(3, ge=1, description="Pages a night at most; what is above becomes a ticket.")
+
+
+class Freeze(Settings):
+    """A period in which nothing pages."""
+
+    start: Day = Field(alias="from", description="First date on which nothing pages.")
+    end: Day = Field(alias="to", description="Last date on which nothing pages.")
+    reason: str = Field(min_length=1, description="Why; said in every alarm that it lowers.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Freeze:
+        if self.end < self.start:
+            raise wrong(f"a date from {self.start} on", show(self.end.isoformat()), key="to")
+        return self
 
 
 class Platform(Settings):
@@ -19,6 +42,10 @@ class Platform(Settings):
     lease: Duration = Field(
         timedelta(minutes=15), gt=timedelta(0), description="How long a lease lives without renewal."
     )
+    on_call: dict[Name, OnCall] = Field(
+        default_factory=dict, description="The groups that are woken, by name; an owner without one has the defaults."
+    )
+    freezes: tuple[Freeze, ...] = Field((), description="Periods in which alarms go to the digest only.")
     defaults: dict[str, Any] = Field(
         default_factory=dict,
         description="Any keys of a model file but `name`; every model file inherits them, key by key.",

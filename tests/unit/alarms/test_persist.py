@@ -29,7 +29,7 @@ def nightly(model, failing, nights=60, **keys):
 
 @pytest.fixture(scope="module")
 def model(a_model):
-    return a_model(monitors={"persistence": 3, "within": 5, "cooldown": "14d"})
+    return a_model(alarms={"persistence": 3, "within": 5, "cooldown": "14d"})
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_findings_of_other_windows_do_not_count(model):
 
 @given(st.sets(st.integers(0, 40)))
 def test_every_window_run_again_gives_the_same_alarms(a_model, failing):
-    model = a_model(monitors={"persistence": 2, "within": 4, "cooldown": "5d"})
+    model = a_model(alarms={"persistence": 2, "within": 4, "cooldown": "5d"})
     raised = nightly(model, failing, 41)
     found = [finding(n, "fail" if n in failing else "pass") for n in range(41)]
     again = [a for n in range(41) for a in alarms_from(found, raised, day(n), model)]
@@ -107,7 +107,7 @@ def test_a_restated_window_does_not_alarm_again(model):
 
 @pytest.mark.parametrize(("hours", "nights"), [(36, 2), (0, 1)])
 def test_a_cooldown_of_part_of_a_day_lasts_the_whole(a_model, hours, nights):
-    model = a_model(monitors={"persistence": 1, "within": 1, "cooldown": timedelta(hours=hours)})
+    model = a_model(alarms={"persistence": 1, "within": 1, "cooldown": timedelta(hours=hours)})
     assert [a.window for a in nightly(model, {0, 1, 2}, 3)] == [day(n) for n in range(0, 3, nights)]
 
 

@@ -66,8 +66,8 @@ MODEL_FAULTS = {
         "metric.must_hold.brier: expected at least 0, found -0.1",
     ),
     "persistence beyond within": (
-        "monitors: {persistence: 6}",
-        "monitors.persistence: expected at most within, 5, found 6",
+        "alarms: {persistence: 6}",
+        "alarms.persistence: expected at most within, 5, found 6",
     ),
     "target below minimum": (
         "gate: {min_blocks: 9}",
@@ -298,8 +298,8 @@ PLATFORM_FAULTS = {
         "configs/tidegate.yaml defaults: gaet: expected a known key, found 'gaet'. Next: did you mean 'gate'?",
     ),
     "unknown key below": (
-        "defaults: {monitors: {cooldwn: 1d}}",
-        "configs/tidegate.yaml defaults: monitors.cooldwn: expected a known key, found 'cooldwn'. Next: did you",
+        "defaults: {alarms: {cooldwn: 1d}}",
+        "configs/tidegate.yaml defaults: alarms.cooldwn: expected a known key, found 'cooldwn'. Next: did you",
     ),
     "bounds in defaults": (
         "defaults: {gate: {alpha: 2}}",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tidegate.config.dataset import CalendarSettings, Quality, Source
 from tidegate.config.home import Home, find_home
-from tidegate.config.model import Monitors
+from tidegate.config.model import Alarms
 from tidegate.config.platform import Platform
 from tidegate.config.project import Project
 from tidegate.config.values import NAME, duration_text
@@ -117,9 +117,9 @@ def test_good_paths_are_kept_as_they_are(path: str) -> None:
 @quick
 @given(st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=365 * 200)))
 def test_a_time_span_is_read_as_it_is_written(span: timedelta) -> None:
-    settings_ = Monitors(cooldown=span)
-    assert Monitors.model_validate({"cooldown": duration_text(span)}) == settings_
-    assert Monitors.model_validate_json(settings_.model_dump_json()) == settings_
+    settings_ = Alarms(cooldown=span)
+    assert Alarms.model_validate({"cooldown": duration_text(span)}) == settings_
+    assert Alarms.model_validate_json(settings_.model_dump_json()) == settings_
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_time_span_is_read_as_it_is_written(span: timedelta) -> None:
     ],
 )
 def test_units_of_time(text: str, span: timedelta) -> None:
-    assert Monitors.model_validate({"cooldown": text}).cooldown == span
+    assert Alarms.model_validate({"cooldown": text}).cooldown == span
 
 
 @pytest.mark.parametrize(
@@ -142,13 +142,13 @@ def test_units_of_time(text: str, span: timedelta) -> None:
 )
 def test_what_is_no_time_span(text: str) -> None:
     with pytest.raises(ValueError, match="expected a time span"):
-        Monitors.model_validate({"cooldown": text})
+        Alarms.model_validate({"cooldown": text})
 
 
 def test_days_and_python_values_are_taken() -> None:
     calendar = CalendarSettings.model_validate({"holidays": [date(2013, 1, 1), "2013-12-25"]})
     assert calendar.holidays == (date(2013, 1, 1), date(2013, 12, 25))
-    assert Monitors(persistence=2, psi_margin=1).psi_margin == 1.0
+    assert Alarms(persistence=2, psi_margin=1).psi_margin == 1.0
 
 
 def home(folder: Path) -> Path:

@@ -1,0 +1,81 @@
+"""What probably lies behind the signals of a night: one suspected cause for all that belongs together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tidegate.alarms.severity import Graded
+from tidegate.verdicts import Cause, Signal
+
+SEVERAL = 3
+"""Columns that have to change on the same night before their source is suspected."""
+SHARE = 0.5
+"""And the least share of the model's features that they have to be."""
+SOURCE = frozenset({"missing", "unseen", "infinite", "constant"})
+"""Statistics that speak of how the data is made, not of what it says."""
+
+
+def by_cause(signals: Sequence[Graded], features: int, standing: Mapping[str, Cause]) -> dict[Cause, list[Graded]]:
+    """The night's signals by suspected cause, every one in exactly one place.
+
+    A signal that an open incident has already stays with that incident's cause. Of the rest:
+
+    - ``improvement``: what is not worse.
+    - ``upstream``: faults, quality and volume; missing, unseen, infinite values; many features
+      that changed on the same night. What began no earlier and may be a consequence (the same
+      columns, the prediction, the performance) goes with it.
+    - ``population``: features drift; prediction and performance may follow.
+    - ``concept``: performance or labels move without features.
+    - ``model``: the prediction moves alone.
+
+    Parameters
+    ----------
+    features : int
+        Columns that the model predicts from.
+    standing : mapping of str to Cause
+        Cause of the open incident that has a signal, by the signal's key.
+    """
+    out: dict[Cause, list[Graded]] = {}
+    rest = []
+    for g in signals:
+        known = standing.get(g.signal.key)
+        if not g.signal.worse:
+            out.setdefault("improvement", []).append(g)
+        elif known is not None:
+            out.setdefault(known, []).append(g)
+        else:
+            rest.append(g)
+    worse = [g.signal for g in signals if g.signal.worse]
+    source = _of_the_source(worse, features)
+    columns = {s.column for s in source}
+    began = min((s.since for s in source), default="")
+    of_source = {s.key for s in source}
+    context = [s for s in worse if s.key not in of_source and s.column not in columns]
+    for g in rest:
+        s = g.signal
+        consequence = bool(source) and s.since >= began and (s.monitor != "feature" or s.column in columns)
+        cause: Cause = "upstream" if s.key in of_source or consequence else _of_the_world(context)
+        out.setdefault(cause, []).append(g)
+    return out
+
+
+def _of_the_source(signals: Sequence[Signal], features: int) -> list[Signal]:
+    found = [
+        s for s in signals
+        if s.kind == "fault" or s.monitor in ("quality", "volume") or (s.monitor == "feature" and s.statistic in SOURCE)
+    ]  # fmt: skip
+    nights: dict[str, list[Signal]] = {}
+    for s in signals:
+        if s.monitor == "feature" and s.kind == "sudden":
+            nights.setdefault(s.since, []).append(s)
+    for together in nights.values():
+        if len({s.column for s in together}) >= max(SEVERAL, SHARE * features):
+            found += together
+    return found
+
+
+def _of_the_world(signals: Sequence[Signal]) -> Cause:
+    monitors = {s.monitor for s in signals}
+    if "feature" in monitors:
+        return "population"
+    return "concept" if monitors & {"performance", "label"} else "model"
