@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from tidegate.drift.binning import aligned, categories, deciles
-from tidegate.drift.distances import js, kl, ks, psi, psi_limit, w1
+from tidegate.drift.distances import divergences, gaps, psi_limit
+from tidegate.drift.pair import Pair, pair_of
 from tidegate.errors import UsageError
 from tidegate.profile.column import ColumnProfile
 from tidegate.profile.profile import Profile
@@ -65,9 +66,8 @@ def compare(reference: Profile, current: Profile, *, confidence: float = 0.99) -
             f"grid {current.grid.digest[:12]}",
             "profile both on one grid",
         )
-    return [
-        column_drift(name, reference.columns[name], current.columns[name], confidence) for name in reference.grid.axes
-    ]
+    pairs = [pair_of(name, reference.columns[name], current.columns[name]) for name in reference.grid.axes]
+    return drifts_of(pairs, confidence)
 
 
 def column_drift(name: str, reference: ColumnProfile, current: ColumnProfile, confidence: float = 0.99) -> Drift:
@@ -76,31 +76,51 @@ def column_drift(name: str, reference: ColumnProfile, current: ColumnProfile, co
     When a side has rows but none of them usable, PSI, KL and JS still see the missing bin; KS and
     W1 are NaN.
     """
-    if reference.axis != current.axis:
-        raise UsageError(f"drift of {name}", f"axis {reference.axis}", str(current.axis), "profile both on one grid")
-    unseen, near_ks, near_w1 = 0.0, math.nan, math.nan
-    if reference.axis.kind == "category":
-        ref, cur, unseen = categories(reference, current)
-    else:
-        values, r, c = aligned(reference, current)
-        ref, cur = deciles(r, c)
-        near_ks, sigma = ks(r, c), reference.std
-        near_w1 = w1(values, r, c) / sigma if sigma > 0 else math.nan
-    ref = np.append(ref, reference.missing + reference.infinite)
-    cur = np.append(cur, current.missing + current.infinite)
-    used = (ref + cur) > 0
-    ref, cur = ref[used], cur[used]
-    missing = current.missing / current.n - reference.missing / reference.n if current.n and reference.n else math.nan
+    return drifts_of([pair_of(name, reference, current)], confidence)[0]
+
+
+def drifts_of(pairs: Sequence[Pair], confidence: float = 0.99) -> list[Drift]:
+    """The drift of each pair, as `column_drift`."""
+    shape = dict(zip((p.name for p in pairs if p.judged), _divergences(pairs), strict=True))
+    order = dict(zip((p.name for p in pairs if p.ordered), _gaps(pairs), strict=True))
+    return [
+        _drift(p, shape.get(p.name, (math.nan,) * 3), order.get(p.name, (math.nan, math.nan)), confidence)
+        for p in pairs
+    ]
+
+
+def _divergences(pairs: Sequence[Pair]) -> list[tuple[float, float, float]]:
+    judged = [p for p in pairs if p.judged]
+    if not judged:
+        return []
+    starts = np.cumsum([0] + [len(p.ref) for p in judged[:-1]])
+    found = divergences(np.concatenate([p.ref for p in judged]), np.concatenate([p.cur for p in judged]), starts)
+    return list(zip(*(f.tolist() for f in found), strict=True))
+
+
+def _gaps(pairs: Sequence[Pair]) -> list[tuple[float, float]]:
+    ordered = [p for p in pairs if p.ordered]
+    if not ordered:
+        return []
+    starts = np.cumsum([0] + [len(p.r) for p in ordered[:-1]])
+    values, r, c = (np.concatenate(side) for side in zip(*((p.values, p.r, p.c) for p in ordered), strict=True))
+    return list(zip(*(f.tolist() for f in gaps(values, r, c, starts)), strict=True))
+
+
+def _drift(pair: Pair, shape: tuple[float, float, float], order: tuple[float, float], confidence: float) -> Drift:
+    reference, current = pair.reference, pair.current
+    (psi, kl, js), (ks, w1) = shape, order
+    sigma = reference.std
     return Drift(
-        name,
-        psi(ref, cur),
-        psi_limit(len(ref), reference.n, current.n, confidence),
-        kl(ref, cur),
-        js(ref, cur),
-        near_ks,
-        near_w1,
-        missing,
-        unseen / current.n if current.n and reference.n else math.nan,
+        pair.name,
+        psi,
+        psi_limit(len(pair.ref), reference.n, current.n, confidence),
+        kl,
+        js,
+        ks,
+        w1 / sigma if sigma > 0 else math.nan,
+        current.missing / current.n - reference.missing / reference.n if pair.judged else math.nan,
+        pair.unseen / current.n if pair.judged else math.nan,
         current.infinite,
         current.n,
         reference.n,
