@@ -41,11 +41,11 @@ MOST = 364
 """Nights that are used, the newest."""
 
 SUDDEN = np.round(np.arange(1.0, 6.51, 0.1), 2)
-GRADUAL = np.round(np.concatenate([np.arange(2.0, 16.0, 0.5), np.arange(16.0, 41.0, 1.0)]), 2)
+GRADUAL = np.concatenate([np.arange(3.0, 16.0, 1.0), np.arange(16.0, 41.0, 2.0)])
 """Limits that are tried."""
 TOLERANCE = 0.9
-RESAMPLED = 32
-YEARS = 24
+RESAMPLED = 24
+YEARS = 12
 MONTH = 30
 
 
@@ -231,6 +231,7 @@ def _rates(
         truth[..., k] = m.value(y[..., k]) + effects[days, j]
     names, known = [series[j] for j in used], values[:, used]
     signed = np.array([s.signed for s in names], dtype=bool)
+    adding = directed(np.array([[float(s.gradual) for s in names]]), signed)[0] > 0
     months = YEARS * 365 / MONTH
     found: list[tuple[Floats, Floats]] = []
     for _ in range(RESAMPLED):
@@ -240,7 +241,7 @@ def _rates(
         highest = lasting(z, rule.nights, rule.within).max(axis=-1)
         found.append((
             sudden_pages(highest, SUDDEN.tolist(), rule.quiet).sum(axis=1) / months,
-            gradual_pages(z, GRADUAL.tolist(), rule.quiet).sum(axis=1) / months,
+            gradual_pages(z[..., adding], GRADUAL.tolist(), rule.quiet).sum(axis=1) / months,
         ))  # fmt: skip
     points = [_points(np.array([f[kind] for f in found])) for kind in (0, 1)]
     return points[0], points[1]

@@ -61,7 +61,7 @@ def excesses(calibration: Calibration, nights: Sequence[str], scores: Floats) ->
             since = nights[max(len(nights) - rule.within, 0) + int(recent)]
             lasts = bool(held[j] > calibration.sudden)
             out.append(Excess(series, "sudden", float(track[-1]), calibration.sudden, since, lasts, falling))
-        if series.against == "champion" and sums[-1, j] > calibration.gradual:
+        if series.gradual and sums[-1, j] > calibration.gradual:
             began = np.flatnonzero(sums[:-1, j] <= 0)
             since = nights[int(began[-1]) + 1 if len(began) else 0]
             out.append(Excess(series, "gradual", float(sums[-1, j]), calibration.gradual, since, True, falling))

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate.alarms.series import Series, drift_series
+from tidegate.alarms.series import Series, drift_series, rows_series
 from tidegate.profile.profile import Profile, merge_all
 
 Floats = NDArray[np.float64]
@@ -61,6 +61,35 @@ def drift_history(
         for name, past in yardsticks(night, profiles).items() if yardstick else ():
             values |= drift_series(monitor, past, profiles[night], columns, name)
         out[night] = values
+    return out
+
+
+def later_history(
+    monitor: str,
+    reference: Profile,
+    profiles: Mapping[str, Profile],
+    nights: Collection[str],
+    columns: Collection[str],
+    *,
+    yardstick: bool = False,
+) -> dict[str, dict[Series, float]]:
+    """The values of nights that the reference does not hold; `profiles` has the nights before them too."""
+    out = {}
+    for night in sorted(set(nights) & set(profiles)):
+        values = drift_series(monitor, reference, profiles[night], columns)
+        for name, past in yardsticks(night, profiles).items() if yardstick else ():
+            values |= drift_series(monitor, past, profiles[night], columns, name)
+        out[night] = values
+    return out
+
+
+def rows_history(rows: Mapping[str, int]) -> dict[str, dict[Series, float]]:
+    """The row-count series of each night against the same weekdays before it."""
+    out = {}
+    for night in rows:
+        today = date.fromisoformat(night)
+        back = [(today - timedelta(days=7 * k)).isoformat() for k in range(WEEKDAYS, 0, -1)]
+        out[night] = rows_series(rows[night], [rows[n] for n in back if n in rows])
     return out
 
 

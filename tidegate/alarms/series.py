@@ -42,6 +42,11 @@ class Series:
         return self.statistic in SIGNED
 
     @property
+    def gradual(self) -> bool:
+        """Whether small changes add up: against a yardstick that moves along they do not."""
+        return self.against == "champion"
+
+    @property
     def floor(self) -> float:
         return FLOOR[self.statistic]
 

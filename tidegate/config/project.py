@@ -106,6 +106,10 @@ class Project:
                     raise ConfigError(thing, "columns known at the event", found, do)
         return model
 
+    def models(self) -> dict[str, Model]:
+        """Every model of `configs/models`, by name."""
+        return {p.stem: self.model(p.stem) for p in sorted((self.home.root / "configs" / "models").glob("*.yaml"))}
+
     def calendar(self, dataset: Dataset) -> Calendar:
         """The calendar that cuts the dataset's time into windows."""
         c = dataset.calendar

@@ -22,7 +22,7 @@ def calibrated(
     """Limits for the model's share of its group's budget (or another), None with too few nights."""
     nights = list(package.spec["trained"])[-MOST:]
     series, values = matrix(nights, history(stores, model, package, nights, now))
-    share = budget_of(model, stores.project.models, stores.project.platform) if budget is None else budget
+    share = budget_of(model, stores.project.models(), stores.project.platform) if budget is None else budget
     rng = np.random.default_rng(model.estimator.seed)
     return calibrate(values, [date.fromisoformat(n) for n in nights], series, share, rng, rule_of(model))
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from tidegate.adapters.packages import Loaded, cached_by_package
-from tidegate.alarms.history import RECENT, WEEKDAYS, drift_history, yardsticks
+from tidegate.alarms.history import RECENT, WEEKDAYS, drift_history, rows_history, yardsticks
 from tidegate.alarms.own import (
     Own,
     losses,
@@ -71,7 +71,7 @@ def observe(stores: Stores, model: Model, package: Loaded, window: Window, now: 
             found = compare(yardstick, current)
             today |= drift_series("feature", yardstick, current, model.features, name, found)
             drifts["feature", name] = [d for d in found if d.column in model.features]
-        usual = [s.rows for s in stores.data.many("batches", dataset.name, sorted(back)) if _same(s.window, window)]
+        usual = [s.rows for s in stores.data.many("batches", dataset.name, sorted(back)) if _weekday(s.window) == window.date.weekday()]
         stored = stores.data.stored("batches", dataset.name, window.id)
         today |= rows_series(stored.rows if stored else 0, usual)
     rows = stores.lake.read("inferences", model.name, [window.id])
@@ -95,11 +95,8 @@ def history(
     dataset = stores.project.dataset(model.dataset)
     profiles = stored_profiles(stores, dataset, nights, now)
     out = drift_history("feature", profiles, model.features, yardstick=True)
-    rows = {s.window: s.rows for s in stores.data.many("batches", dataset.name, nights)}
-    order = sorted(rows)
-    for i, night in enumerate(order):
-        usual = [rows[n] for n in order[max(0, i - 7 * WEEKDAYS) : i] if _weekday(n) == _weekday(night)]
-        out.setdefault(night, {}).update(rows_series(rows[night], usual))
+    for night, values in rows_history({s.window: s.rows for s in stores.data.many("batches", dataset.name, nights)}).items():
+        out.setdefault(night, {}).update(values)
     outcomes = package.reference("outcomes")
     for monitor in ("prediction", "label"):
         on, _, usual_loss = _own_reference(package, model, monitor)
@@ -141,13 +138,13 @@ def _nights(table: pa.Table, wanted: set[str], column: str = "event_window") -> 
     return {n: table.take(pa.array(order[a:b])) for n, a, b in zip(names, cuts, cuts[1:], strict=False) if n in wanted}
 
 
-@cached_by_package
 def _reference(package: Loaded, on: Grid) -> Profile:
-    return from_table(package.reference("profile"), on)
+    return _reference_cached(package, json.dumps(on.as_dict()))
 
 
-def _same(night: str, window: Window) -> bool:
-    return _weekday(night) == window.date.weekday()
+@cached_by_package
+def _reference_cached(package: Loaded, on: str) -> Profile:
+    return from_table(package.reference("profile"), Grid.from_dict(json.loads(on)))
 
 
 def _weekday(night: str) -> int:

@@ -20,6 +20,7 @@ from tidegate.config.model import Model
 from tidegate.errors import UsageError
 from tidegate.lineage.digest import folder_digest
 from tidegate.lineage.usercode import copy_code, load_copied
+from tidegate.performance.loss import row_loss
 from tidegate.performance.threshold import best_threshold
 from tidegate.profile.profile import merge_all
 from tidegate.profile.table import from_table, to_table
@@ -52,30 +53,39 @@ def build_candidate(stores: Stores, model: Model, window: Window, now: datetime)
         raise UsageError(
             f"training set of {model.name}", "at least 3 matured nights", f"{len(nights)}", "ingest more windows first"
         )
+    champion = stores.champion(model.name)
+    unseen = [n for n in nights if champion is None or n > champion[1].spec["trained"][-1]]
+    held = max(len(unseen), REFERENCE * model.gate.block_nights)
     staging = Path(tempfile.mkdtemp(prefix="candidate-", dir=_folder(stores, model)))
     try:
-        return _build(stores, model, window, now, nights, model.estimator.build, staging)
+        package = train_package(stores, model, window, now, nights, staging, held=held)
+        digest = folder_digest(package)
+        folder = stores.package_folder(model.name, digest)
+        if not folder.exists():
+            package.rename(folder)
+        return folder, digest
     finally:
         shutil.rmtree(staging)
 
 
-def _build(
-    stores: Stores, model: Model, window: Window, now: datetime, nights: list[str], build: str, staging: Path
-) -> tuple[Path, str]:
+def train_package(
+    stores: Stores, model: Model, window: Window, now: datetime, nights: list[str], staging: Path, *, held: int
+) -> Path:
+    """A package in a folder below `staging`, trained on these nights; the newest `held` have out-of-fold scores."""
+    build = model.estimator.build
+    assert build is not None
     batches = stores.data.read("batches", model.dataset, nights)
     rows = join(batches, labels_of(stores, model, nights, window))
     spec, builder, features = _user_code(stores, model, build, staging / "user")
     frame, target = design(rows, spec, features), rows["label"].to_numpy()
-    champion = stores.champion(model.name)
-    unseen = [n for n in nights if champion is None or n > champion[1].spec["trained"][-1]]
-    fold_of = folds(nights, model.gate.block_nights, held=max(len(unseen), REFERENCE * model.gate.block_nights))
+    fold_of = folds(nights, model.gate.block_nights, held=held)
     fold = np.array([fold_of[n] for n in rows["window"].to_pylist()], dtype=np.int64)
     classes = target if model.kind == "regression" else target.astype(int)
     trained = train(builder, spec["params"], spec["seed"], frame, classes, fold, spec)
-    held = fold != SEEN
-    threshold = best_threshold(model, trained.scores[held], target[held])
-    outcomes = _outcomes(model, rows.filter(pa.array(held)), fold[held], trained.scores[held], threshold)
-    spread = _row_variance(model, trained.scores[held], target[held])
+    blind = fold != SEEN
+    threshold = best_threshold(model, trained.scores[blind], target[blind])
+    outcomes = _outcomes(model, rows.filter(pa.array(blind)), fold[blind], trained.scores[blind], threshold)
+    spread = float(row_loss(model.kind, trained.scores[blind], target[blind]).var())
     spec |= record_of(stores, model, nights, window, now) | {
         "rows": rows.num_rows,
         "threshold": threshold,
@@ -94,11 +104,7 @@ def _build(
     shutil.move(staging / "user", package / "tidegate" / "user")
     # Not sorted: the order of the features is the order of the estimator's columns.
     (package / "tidegate" / "spec.json").write_text(json.dumps(spec, indent=1, default=str))
-    digest = folder_digest(package)
-    folder = stores.package_folder(model.name, digest)
-    if not folder.exists():
-        package.rename(folder)
-    return folder, digest
+    return package
 
 
 def _user_code(
@@ -129,9 +135,12 @@ def _outcomes(
     guess = scores
     if model.kind != "regression":
         guess = scores.argmax(axis=1) if scores.ndim == 2 else (scores >= threshold).astype(int)
+    segments = {
+        f"segment_{name}": rows[name].cast(pa.string()) for name in dict.fromkeys((*model.segments, *model.protected))
+    }
     return pa.table({
         "row_id": rows["row_id"], "event_window": rows["window"], "fold": pa.array(fold, pa.int32()),
-        "label": rows["label"], **score_columns(model, scores), "prediction": pa.array(guess),
+        "label": rows["label"], **score_columns(model, scores), "prediction": pa.array(guess), **segments,
     })  # fmt: skip
 
 
@@ -147,13 +156,3 @@ def _folder(stores: Stores, model: Model) -> Path:
     folder = stores.home.state / "packages" / model.name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def _row_variance(model: Model, scores: np.ndarray, target: np.ndarray) -> float:
-    if model.kind == "regression":
-        loss = np.abs(scores - target)
-    else:
-        y = target.astype(int)
-        mine = scores[np.arange(len(y)), y] if scores.ndim == 2 else np.where(y == 1, scores, 1 - scores)
-        loss = -np.log(np.clip(mine, 1e-7, 1))
-    return float(loss.var())

@@ -1,0 +1,109 @@
+"""Does the budget hold? False pages counted where nothing drifts, with limits set elsewhere.
+
+Nested: each repeat orders the nights anew within their weekdays (so that nothing can drift), sets limits on the
+first half and counts pages on the second, which the limits never saw, and on fresh histories simulated from the
+second half with nuisances beyond those that the calibration allowed for. The interval is Student's over repeats,
+so what one calibration happens to give is in it. Repeats share the same nights: what another year would bring
+is in it only as far as the simulated histories have it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from tidegate.alarms.calibration import Calibration
+from tidegate.alarms.null import Nuisance, simulate
+from tidegate.alarms.pages import gradual_pages, lasting, sudden_pages
+
+Floats = NDArray[np.float64]
+
+BEYOND = Nuisance(autocorrelation=0.15, weekday=0.15, holiday=0.5)
+"""Added to the calibration's own nuisances where the simulated histories are drawn."""
+HISTORIES = 8
+MONTH = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """False pages per 30 nights with its 95 % interval, and the months they were counted over."""
+
+    measured: float
+    lower95: float
+    upper95: float
+    months: float
+
+
+def permuted(nights: Sequence[str], weekdays: Sequence[int], rng: np.random.Generator) -> dict[str, str]:
+    """For each night's date the night that is put there: another of the same weekday.
+
+    Examples
+    --------
+    >>> permuted(["2013-01-01", "2013-01-08"], [1, 1], np.random.default_rng(1))
+    {'2013-01-01': '2013-01-08', '2013-01-08': '2013-01-01'}
+    """
+    out: dict[str, str] = {}
+    for day in sorted(set(weekdays)):
+        same = [n for n, d in zip(nights, weekdays, strict=True) if d == day]
+        out |= dict(zip(same, (same[i] for i in rng.permutation(len(same))), strict=True))
+    return {n: out[n] for n in nights}
+
+
+def pages(calibration: Calibration, scores: Floats) -> NDArray[np.int64]:
+    """Pages of each history by evidence and persistence alone, shape (histories,).
+
+    The business effect, which a page needs as well, is not asked for: the count errs on the safe side.
+
+    Parameters
+    ----------
+    scores : float array, shape (histories, nights, series)
+    """
+    z = calibration.directed(scores)
+    rule = calibration.rule
+    highest = lasting(z, rule.nights, rule.within).max(axis=-1)
+    adding = calibration.directed(np.array([[float(s.gradual) for s in calibration.series]]))[0] > 0
+    sudden = sudden_pages(highest, [calibration.sudden], rule.quiet)[0]
+    return np.asarray(sudden + gradual_pages(z[..., adding], [calibration.gradual], rule.quiet)[0])
+
+
+def simulated_pages(calibration: Calibration, scores: Floats, rng: np.random.Generator) -> tuple[float, float]:
+    """Pages and months of fresh histories drawn from unseen nights' scores, shape (nights, series)."""
+    own = calibration.nuisance
+    wider = replace(
+        own,
+        autocorrelation=min(own.autocorrelation + BEYOND.autocorrelation, 0.9),
+        weekday=own.weekday + BEYOND.weekday,
+        holiday=own.holiday + BEYOND.holiday,
+    )
+    found = pages(calibration, simulate(scores, HISTORIES, 365, wider, rng))
+    return float(found.sum()), HISTORIES * 365 / MONTH
+
+
+def rate(counts: Sequence[float], months: Sequence[float]) -> Rate:
+    """The rate over repeats with Student's 95 % interval, at least as wide as one page more in all would make it.
+
+    NaN without a repeat; an upper end of infinity with one.
+    """
+    if not counts:
+        return Rate(math.nan, math.nan, math.nan, 0.0)
+    each, total = np.array(counts) / np.array(months), float(np.sum(months))
+    mean = float(each.mean())
+    if len(each) < 2:
+        return Rate(mean, 0.0, math.inf, total)
+    reach = float(student.ppf(0.975, len(each) - 1) * each.std(ddof=1) / math.sqrt(len(each)))
+    reach = max(reach, 1.0 / total)
+    return Rate(mean, max(mean - reach, 0.0), mean + reach, total)
+
+
+def together(parts: Mapping[str, Rate]) -> Rate:
+    """One answer from several: the part with the highest upper end, over all months."""
+    known = [r for r in parts.values() if r.months]
+    if not known:
+        return Rate(math.nan, math.nan, math.nan, 0.0)
+    worst = max(known, key=lambda r: r.upper95)
+    return replace(worst, months=sum(r.months for r in known))

@@ -1,0 +1,74 @@
+"""Effect: what a series past its limit costs, from the rows of the night and the model itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tidegate.alarms.series import Series
+from tidegate.config.model import Model
+from tidegate.decision.effect import effect_of_drift, effect_of_loss, effect_of_rows
+from tidegate.drift.undo import undone
+from tidegate.performance.metrics import metrics
+from tidegate.performance.tally import Tally
+from tidegate.profile.column import ColumnProfile
+from tidegate.profile.profile import Profile
+from tidegate.verdicts import Effect
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Night:
+    """What an effect is judged from; what is not known is None.
+
+    ``usual``: KPI (or loss) per row on the reference. ``recent``: the tally of the nights that matured lately.
+    ``own``: the reference's profile of the scores. ``features``: that of the dataset's columns.
+    """
+
+    model: Model
+    threshold: float
+    usual: float
+    score: Callable[[pa.Table], Floats]
+    features: Profile
+    own: ColumnProfile | None
+    batch: pa.Table | None
+    scores: Floats | None
+    recent: Tally | None
+    seed: int = 0
+
+    def effect(self, series: Series, value: float) -> Effect | None:
+        """The effect of one series past its limit; None where it cannot be told."""
+        least, rng = self.model.alarms.min_effect, np.random.default_rng(self.seed)
+        column = series.subject.split(" [", 1)[0]
+        if series.monitor == "volume":
+            return effect_of_rows(value)
+        if series.monitor in ("label", "performance"):
+            if self.recent is None or not self.recent.n:
+                return None
+            return effect_of_loss(self.model, worth(self.model, self.recent), self.usual, least)
+        if self.batch is None or self.scores is None:
+            return None
+        if series.monitor == "feature":
+            if column not in self.batch.column_names or column not in self.features.columns:
+                return None
+            back = undone(self.batch[column], self.features.columns[column], rng)
+            at = self.batch.column_names.index(column)
+            other = self.score(self.batch.set_column(at, column, back))
+        elif self.own is not None and self.scores.ndim == 1:
+            other = np.asarray(undone(pa.chunked_array([self.scores]), self.own, rng).to_numpy())
+        else:
+            return None
+        return effect_of_drift(self.model, self.scores, other, self.threshold, self.usual, least)
+
+
+def worth(model: Model, tally: Tally) -> float:
+    """The KPI per row of a tally, or its mean loss for a model without a KPI."""
+    found = metrics(model.kind, tally)
+    if model.kpi.priced:
+        return float(found["kpi"])
+    return float(found["mae" if model.kind == "regression" else "log_loss"])
