@@ -103,7 +103,9 @@ class Incidents:
         v = verdicts.c
         at = (v.namespace == self.namespace) & (v.owner == rules.model) & (v.kind == JUDGED) & (v.window == window)
         if c.execute(select(v.id).where(at)).first() is None:
-            verdict = Verdict("fail" if found.alarms else "pass", numbers=Counter(a.severity for a in found.alarms))
+            verdict = Verdict(
+                "fail" if found.alarms else "pass", numbers=dict(Counter(a.severity for a in found.alarms))
+            )
             row = {"namespace": self.namespace, "owner": rules.model, "kind": JUDGED, "window": window}
             body = plain(verdict.as_dict())
             c.execute(insert(verdicts).values(**row, outcome=verdict.outcome, body=body, known_at=known_at))
