@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
 from tidegate.adapters.control import Control
 from tidegate.adapters.schema import alarms, grids, verdicts, versions
 from tidegate.errors import StoreError
 from tidegate.lineage.digest import plain
 from tidegate.verdicts import Alarm, Verdict
+
+_COLUMNS = ("window", "monitor", "subject", "severity", "cause")
+
+
+def alarm_of(row: Row[Any]) -> Alarm:
+    """An alarm from its row; those of before there were incidents lack what came later."""
+    body = {**row.body, "members": tuple(row.body.get("members", ()))}
+    return Alarm(**{name: row._mapping[name] for name in _COLUMNS}, **body)
+
+
+def store_alarms(
+    c: Connection, namespace: str, model: str, owner: str, found: Sequence[Alarm], known_at: datetime
+) -> None:
+    """Store alarms inside write transaction `c`; one that is stored already is left alone."""
+    for a in found:
+        body = plain(asdict(a))
+        row = {"namespace": namespace, "model": model, **{name: body.pop(name) for name in _COLUMNS}}
+        same = [alarms.c[name] == value for name, value in row.items() if name != "severity"]
+        if c.execute(select(alarms.c.id).where(*same)).first() is None:
+            c.execute(insert(alarms).values(**row, owner=owner, body=body, known_at=known_at))
 
 
 class Records:
@@ -117,35 +139,16 @@ class Records:
 
     # -- alarms -----------------------------------------------------------------------
     def put_alarms(self, model: str, owner: str, found: list[Alarm], known_at: datetime) -> None:
-        """Store alarms; one already stored for its window, monitor and subject is left alone."""
-        if not found:
-            return
-        at = (alarms.c.namespace == self.namespace) & (alarms.c.model == model)
-        with self.control.write() as c:
-            for a in found:
-                same = (alarms.c.window == a.window) & (alarms.c.monitor == a.monitor) & (alarms.c.subject == a.subject)
-                if c.execute(select(alarms.c.id).where(at & same)).first() is not None:
-                    continue
-                c.execute(
-                    insert(alarms).values(
-                        namespace=self.namespace,
-                        owner=owner,
-                        model=model,
-                        window=a.window,
-                        monitor=a.monitor,
-                        subject=a.subject,
-                        severity=a.severity,
-                        body={"since": a.since, "text": a.text, "next_command": a.next_command},
-                        known_at=known_at,
-                    )
-                )
+        """Store alarms; one already stored for its window, monitor, subject and cause is left alone."""
+        if found:
+            with self.control.write() as c:
+                store_alarms(c, self.namespace, model, owner, found, known_at)
 
     def alarms(self, model: str) -> list[Alarm]:
         """Every alarm of a model, by window, then as stored."""
         at = (alarms.c.namespace == self.namespace) & (alarms.c.model == model)
         with self.control.read() as c:
-            rows = c.execute(select(alarms).where(at).order_by(alarms.c.window, alarms.c.id)).all()
-        return [Alarm(r.window, r.monitor, r.subject, r.severity, **r.body) for r in rows]
+            return [alarm_of(r) for r in c.execute(select(alarms).where(at).order_by(alarms.c.window, alarms.c.id))]
 
     # -- grids ------------------------------------------------------------------------
     def grid(self, owner: str, name: str = "default") -> dict[str, Any] | None:
@@ -169,4 +172,4 @@ class Records:
         return (grids.c.namespace == self.namespace) & (grids.c.owner == owner) & (grids.c.name == name)
 
 
-__all__ = ["Records"]
+__all__ = ["Records", "alarm_of", "store_alarms"]

@@ -15,6 +15,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     TypeDecorator,
     UniqueConstraint,
 )
@@ -145,7 +146,61 @@ alarms = Table(
     Column("severity", String(16), nullable=False),
     Column("body", JSON, nullable=False),
     Column("known_at", Instant, nullable=False),
-    UniqueConstraint("namespace", "model", "window", "monitor", "subject", name="one_alarm"),
+    Column("cause", String(16), nullable=False, server_default=""),
+    UniqueConstraint("namespace", "model", "window", "monitor", "subject", "cause", name="one_alarm"),
+)
+
+# One trouble of a model or dataset; changed by compare-and-swap on its revision.
+incidents = Table(
+    "incidents",
+    metadata,
+    *_who(),
+    Column("number", Integer, nullable=False),
+    Column("scope", String(16), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("cause", String(16), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("opened", String(10), nullable=False),
+    Column("last", String(10), nullable=False),
+    Column("closed", String(10), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("known_at", Instant, nullable=False),
+    UniqueConstraint("namespace", "number", name="one_incident"),
+    Index("incidents_of", "namespace", "scope", "name", "status"),
+)
+
+# Append-only (triggers in the migration refuse changes): what happened to an incident, by whom.
+incident_events = Table(
+    "incident_events",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    *_who(),
+    Column("number", Integer, nullable=False),
+    Column("what", String(16), nullable=False),
+    Column("window", String(10), nullable=False),
+    Column("by", String(120), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Index("events_of", "namespace", "number", "id"),
+)
+
+# A person's wish not to be told of a subject; one that was ended early keeps its row.
+mutes = Table(
+    "mutes",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    *_who(),
+    Column("model", String(64), nullable=False),
+    Column("subject", String(160), nullable=False),
+    Column("until", String(10), nullable=False),
+    Column("by", String(120), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("known_at", Instant, nullable=False),
+    Column("ended_by", String(120)),
+    Column("ended_at", Instant),
+    Index("mutes_of", "namespace", "model", "until"),
 )
 
 # Frozen grids of datasets, by name and digest.
@@ -160,4 +215,7 @@ grids = Table(
     UniqueConstraint("namespace", "owner", "name", name="one_grid"),
 )
 
-__all__ = ["Instant", "alarms", "grids", "leases", "ledger", "metadata", "plans", "verdicts", "versions", "windows"]
+__all__ = [
+    "Instant", "alarms", "grids", "incident_events", "incidents", "leases", "ledger", "metadata", "mutes", "plans",
+    "verdicts", "versions", "windows",
+]  # fmt: skip

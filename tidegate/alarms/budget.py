@@ -24,7 +24,7 @@ def allot(budget: float, materiality: Mapping[str, float]) -> dict[str, float]:
     Returns
     -------
     dict
-        The shares, at least 0, in the order given; `math.fsum` of them is the budget.
+        The shares, at least 0, in the order given; their sum is the budget to the last bit.
 
     Raises
     ------
@@ -47,8 +47,10 @@ def allot(budget: float, materiality: Mapping[str, float]) -> dict[str, float]:
     # Relative to the largest, so that no sum of weights overflows.
     weights = {model: weight / materiality[largest] for model, weight in materiality.items()}
     total = math.fsum(weights.values())
-    shares = {model: budget * (weight / total) for model, weight in weights.items()}
-    shares[largest] = math.fsum([budget, *(-share for model, share in shares.items() if model != largest)])
+    # In whole units of the budget's last bit, so that every sum of shares is exact.
+    unit = math.ulp(budget)
+    shares = {model: unit * math.floor(budget * (weight / total) / unit) for model, weight in weights.items()}
+    shares[largest] = budget - sum(share for model, share in shares.items() if model != largest)
     return shares
 
 

@@ -64,7 +64,7 @@ def graded(signal: Signal, mutes: Sequence[Mute], freezes: Sequence[Freeze]) -> 
     """The severity after mutes and freeze periods, which lower it to the digest and say so."""
     severity, night = severity_of(signal), date.fromisoformat(signal.window)
     if severity == "digest":
-        return Graded(signal, severity, "" if signal.worse else "an improvement never pages")
+        return Graded(signal, severity, "it has not lasted" if signal.worse else "an improvement never pages")
     for mute in mutes:
         if mute.covers(signal):
             return Graded(signal, "digest", f"{mute.subject} muted by {mute.by} until {mute.until}: {mute.reason}")
@@ -78,4 +78,4 @@ def _missing(signal: Signal) -> str:
     """What a ticket lacks for a page."""
     if not signal.certified:
         return "its threshold is not certified for the budget"
-    return "no effect on the model is known" if signal.effect is None else "its effect is below min_effect"
+    return "no effect on the model is known" if signal.effect is None else "its effect is too small to matter"

@@ -55,7 +55,7 @@ def size_of(signal: Signal) -> str:
         return ""
     share = signal.statistic in _SHARES
     name = _SHARES.get(signal.statistic) or _NAMES.get(signal.statistic, printable(signal.statistic))
-    value, low, high = (f"{x:.1%}" if share else f"{x:,.3g}" for x in (signal.value, signal.low, signal.high))
+    value, low, high = (f"{x:.1%}" if share else _number(x) for x in (signal.value, signal.low, signal.high))
     bounds = "" if math.isnan(signal.low) or math.isnan(signal.high) else f" ({low} to {high})"
     return f"{name} {value}{bounds}"
 
@@ -98,6 +98,10 @@ def _what(signals: Sequence[Signal]) -> str:
         return f"{_short(first.subject)}{more} {'drifted' if first.worse else 'came back'}"
     segment = first.subject.partition(" [")[2]
     return _HAPPENED.get(first.monitor, printable(first.monitor)) + (f" [{_short(segment)}" if segment else "")
+
+
+def _number(x: float) -> str:
+    return f"{x:,.0f}" if 1000 <= abs(x) < 1e12 else f"{x:.3g}"
 
 
 def _short(subject: str) -> str:

@@ -81,11 +81,13 @@ def check_part(kind: type[Settings], data: Mapping[str, Any], source: str) -> No
 
 
 def inner(annotation: Any) -> tuple[type[Settings] | None, bool]:
-    """The settings inside a field's annotation, and whether they are the values of a mapping."""
+    """The settings inside a field's annotation, and whether they are the values of a mapping or list."""
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         return annotation, False
     if get_origin(annotation) is dict:
         return inner(get_args(annotation)[1])[0], True
+    if get_origin(annotation) is tuple:
+        return inner(get_args(annotation)[0])[0], True
     if get_origin(annotation) in (Annotated, Union, UnionType):
         found = [inner(a) for a in get_args(annotation)]
         return next((f for f in found if f[0]), (None, False))
@@ -118,7 +120,7 @@ def _explained(kind: type[Settings], faults: list[ErrorDetails], blame: Callable
         expected, found, do = ctx["expected"], ctx["found"], ctx["do"] or "correct the value"
     elif first["type"] == "extra_forbidden":
         owner = settings_at(kind, path[:-1])
-        known = list(owner.model_fields) if owner else []
+        known = [field.alias or name for name, field in owner.model_fields.items()] if owner else []
         expected, found = "a known key", show(path[-1])
         do = did_you_mean(path[-1], known, f"remove it; known are {', '.join(known)}")
     elif first["type"] == "missing":

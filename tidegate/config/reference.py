@@ -89,11 +89,13 @@ def reference() -> str:
 
 def keys(kind: type[Settings], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
     """Every key of a model, dotted, with its field; groups come before what is in them."""
-    for name, field in kind.model_fields.items():
+    for attribute, field in kind.model_fields.items():
+        name = field.alias or attribute
         below, mapping = inner(field.annotation)
         yield prefix + name, field
         if below:
-            yield from keys(below, f"{prefix}{name}.<name>." if mapping else f"{prefix}{name}.")
+            part = "<n>." if get_origin(field.annotation) is tuple else "<name>." if mapping else ""
+            yield from keys(below, f"{prefix}{name}.{part}")
 
 
 def _table(kind: type[Settings]) -> str:

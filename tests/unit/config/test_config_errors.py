@@ -69,6 +69,11 @@ MODEL_FAULTS = {
         "alarms: {persistence: 6}",
         "alarms.persistence: expected at most within, 5, found 6",
     ),
+    "persistence among the monitors": (
+        "monitors: {persistence: 3}",
+        "monitors.persistence: expected a key of monitors, found 'persistence'. Next: move it to alarms.persistence",
+    ),
+    "no materiality": ("alarms: {materiality: 0}", "alarms.materiality: expected more than 0, found 0"),
     "target below minimum": (
         "gate: {min_blocks: 9}",
         "gate.target_blocks: expected at least min_blocks, 9, found 7",
@@ -293,6 +298,26 @@ PLATFORM_FAULTS = {
     ),
     "state elsewhere": ("state: /var/lib", "configs/tidegate.yaml: state: expected a relative path below the home"),
     "no lease": ("lease: 0d", "configs/tidegate.yaml: lease: expected more than 0 seconds, found '0d'"),
+    "budget below nothing": (
+        "on_call: {night: {budget: -1}}",
+        "configs/tidegate.yaml: on_call.night.budget: expected at least 0, found -1",
+    ),
+    "freeze without an end": (
+        "freezes: [{from: 2013-12-20, reason: x}]",
+        "configs/tidegate.yaml: freezes.0.to: expected a value",
+    ),
+    "freeze that ends before it begins": (
+        "freezes: [{from: 2013-12-20, to: 2013-12-19, reason: x}]",
+        "configs/tidegate.yaml: freezes.0.to: expected a date from 2013-12-20 on, found '2013-12-19'",
+    ),
+    "unknown key of a freeze": (
+        "freezes: [{form: 2013-12-20, to: 2013-12-29, reason: x}]",
+        "configs/tidegate.yaml: freezes.0.form: expected a known key, found 'form'. Next: did you mean 'from'?",
+    ),
+    "type of a count in defaults": (
+        "defaults: {alarms: {persistence: none}}",
+        "configs/tidegate.yaml defaults: alarms.persistence: expected a whole number",
+    ),
     "unknown key in defaults": (
         "defaults: {gaet: {}}",
         "configs/tidegate.yaml defaults: gaet: expected a known key, found 'gaet'. Next: did you mean 'gate'?",

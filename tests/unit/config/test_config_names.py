@@ -148,7 +148,7 @@ def test_what_is_no_time_span(text: str) -> None:
 def test_days_and_python_values_are_taken() -> None:
     calendar = CalendarSettings.model_validate({"holidays": [date(2013, 1, 1), "2013-12-25"]})
     assert calendar.holidays == (date(2013, 1, 1), date(2013, 12, 25))
-    assert Alarms(persistence=2, psi_margin=1).psi_margin == 1.0
+    assert Alarms(persistence=2, materiality=1).materiality == 1.0
 
 
 def home(folder: Path) -> Path:

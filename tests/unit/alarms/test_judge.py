@@ -1,0 +1,196 @@
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate.alarms.incidents import Standing
+from tidegate.alarms.judge import judge, raise_alarms
+from tidegate.alarms.severity import Mute
+from tidegate.config.platform import Freeze
+
+
+def told(alarms):
+    return [(a.severity, a.cause) for a in alarms]
+
+
+@pytest.mark.fault(25)
+def test_two_hundred_drifting_features_are_one_incident_and_one_alarm(store, make):
+    def storm(n):
+        return [make.drift(n, f"column_{i:03}", z=5 + i / 100, kind="sudden", since=make.day(0)) for i in range(200)]
+
+    (alarm,) = store.night(0, *storm(0))
+    assert (alarm.severity, alarm.cause, alarm.incident, len(alarm.members)) == ("page", "upstream", 1, 200)
+    assert "column_199 and 199 more drifted" in alarm.text
+    assert len(alarm.text) < 300
+    for n in range(1, 14):
+        assert store.night(n, *storm(n)) == []
+    assert list(store.incidents) == [1]
+    assert [e.what for e in store.events] == ["raised"]
+
+
+@pytest.mark.fault(25)
+def test_a_storm_that_comes_drop_by_drop_is_one_page(store, make):
+    alarms = [a for n in range(10) for a in store.night(n, *(make.drift(n, f"c{i}") for i in range(20 * (n + 1))))]
+    assert told(alarms) == [("page", "population")]
+    assert len(store.incidents[1].members) == 200
+
+
+def test_an_incident_is_told_once_and_closes_when_it_has_been_quiet(store, make):
+    (alarm,) = store.night(0, make.drift(0))
+    assert (alarm.severity, alarm.group, alarm.about) == ("page", "night", "model flights")
+    assert (alarm.why_not_page, alarm.effect) == ("", make.effect.words)
+    assert store.night(1, make.drift(1)) == store.night(2) == store.night(3) == []
+    assert store.incidents[1].status == "open"  # two quiet nights of three
+    assert store.night(4, make.drift(4)) == []
+    assert [store.night(n) for n in (5, 6)] == [[], []]
+    assert store.incidents[1].status == "open"  # the signal began the count anew
+    assert store.night(7) == []
+    assert (store.incidents[1].status, store.incidents[1].closed_by) == ("closed", "tidegate")
+    assert [e.what for e in store.events] == ["raised", "closed"]
+
+
+def test_flapping_within_the_cooldown_goes_to_the_digest(store, make):
+    store.night(0, make.drift(0))
+    for n in (1, 2, 3):
+        store.night(n)
+    (alarm,) = store.night(6, make.drift(6))
+    assert (alarm.severity, alarm.incident) == ("digest", 1)
+    assert alarm.why_not_page == f"cooldown: back 3 nights after it came to rest; told on {make.day(0)}"
+    assert store.incidents[1].status == "open"
+    for n in (7, 8, 9):
+        store.night(n)
+    assert told(store.night(30, make.drift(30))) == [("page", "population")]
+    assert list(store.incidents) == [1, 2]
+
+
+def test_what_a_person_closed_and_a_fault_are_news_when_they_come_back(store, make):
+    store.night(0, make.drift(0))
+    store.person(1, status="closed", closed=make.day(0), closed_by="ann")
+    (alarm,) = store.night(1, make.drift(1))
+    assert (alarm.severity, alarm.incident) == ("page", 2)
+
+    store = make.Store()
+    assert told(store.night(0, make.fault(0))) == [("page", "upstream")]
+    assert [store.night(n) for n in (1, 2, 3)] == [[], [], []]
+    (alarm,) = store.night(4, make.fault(4))
+    assert (alarm.severity, alarm.incident) == ("page", 1)
+
+
+def test_only_a_worsening_tells_again(store, make):
+    assert told(store.night(0, make.drift(0, certified=False))) == [("ticket", "population")]
+    assert store.night(1, make.drift(1, certified=False)) == []
+    assert told(store.night(2, make.drift(2))) == [("page", "population")]
+    assert store.night(3, make.drift(3)) == []
+    assert store.night(4, make.drift(4, certified=False)) == []
+    assert store.night(5, make.drift(5)) == []
+    assert [e.what for e in store.events] == ["raised", "worsened"]
+
+
+def test_what_nobody_acknowledges_comes_back_as_a_ticket_and_only_then(store, make):
+    store.night(0, make.drift(0))
+    late = [a for n in range(1, 15) for a in store.night(n, make.drift(n))]
+    assert [(a.window, a.severity) for a in late] == [(make.day(14), "ticket")]
+    assert late[0].why_not_page == f"reminder: told on {make.day(0)}, acknowledged by nobody"
+    store.person(1, status="acknowledged")
+    assert [a for n in range(15, 60) for a in store.night(n, make.drift(n))] == []
+
+
+def test_a_snooze_holds_until_it_is_over_or_things_get_worse(store, make):
+    store.night(0, make.drift(0, certified=False))
+    store.person(1, status="snoozed", until=make.day(3))
+    assert [store.night(n, make.drift(n, certified=False)) for n in (1, 2, 3)] == [[], [], []]
+    (alarm,) = store.night(4, make.drift(4, certified=False))
+    assert (alarm.severity, store.incidents[1].status) == ("ticket", "open")
+    store.person(1, status="snoozed", until=make.day(9))
+    assert told(store.night(5, make.drift(5))) == [("page", "population")]
+
+
+def test_freezes_lower_with_their_reason_and_hold_nothing_back_for_good(store, make):
+    store.freezes = (Freeze.model_validate({"from": date(2013, 5, 1), "to": date(2013, 5, 3), "reason": "migration"}),)
+    (alarm,) = store.night(0, make.harm(0))
+    assert alarm.severity == "digest"
+    assert alarm.why_not_page == "freeze from 2013-05-01 to 2013-05-03: migration"
+    assert store.night(1, make.harm(1)) == store.night(2, make.harm(2)) == []
+    assert store.incidents == {}
+    assert told(store.night(3, make.harm(3))) == [("page", "concept")]
+
+
+def test_a_mute_covers_its_subject_with_its_segments_and_no_other(store, make):
+    store.mutes = (Mute("flights", "distance", make.day(9), "ann", "new airports"),)
+    (alarm,) = store.night(0, make.drift(0), make.drift(0, "distance [origin=JFK]"))
+    assert alarm.severity == "digest"
+    assert alarm.why_not_page == f"distance muted by ann until {make.day(9)}: new airports"
+    assert told(store.night(1, make.drift(1), make.drift(1, "air_time"))) == [("page", "population")]
+    assert told(make.Store().night(0, make.drift(0))) == [("page", "population")]
+    store = make.Store()
+    store.mutes = (Mute("flights", "distance", make.day(9), "ann", "new airports"),)
+    assert told(store.night(10, make.drift(10))) == [("page", "population")]  # it is over
+
+
+def test_pages_above_the_cap_are_tickets_that_say_so_and_page_on_the_next_night(store, make):
+    store.rules = replace(make.rules, caps={"night": 2})
+    store.paged = {"night": 1}
+    found = store.night(0, make.drift(0), make.fault(0), make.harm(0, since=make.day(-9)))
+    assert [(a.severity, a.cause) for a in found] == [("page", "upstream"), ("ticket", "population")]
+    assert found[1].why_not_page == "night had 2 pages on this night, its cap"
+    store.paged = {}
+    found = store.night(1, make.drift(1), make.fault(1), make.harm(1, since=make.day(-9)))
+    assert told(found) == [("page", "population")]
+
+
+def test_a_restated_window_is_given_as_it_was_and_never_pages(store, make):
+    before = store.night(0, make.drift(0))
+    store.night(1)
+    assert store.night(0, make.drift(0)) == before
+    assert store.night(0) == before
+    (alarm,) = store.night(1, make.harm(1))
+    assert alarm.severity == "digest"
+    assert alarm.why_not_page == f"restated: nights up to {make.day(1)} were judged before"
+    assert store.night(1, make.harm(1)) == [alarm]
+    assert list(store.incidents) == [1]
+    assert told(store.night(-3, make.harm(-3))) == [("digest", "concept")]  # older than what was judged
+
+
+def test_an_improvement_is_at_most_a_line_in_the_digest(store, make):
+    better = make.harm(0, worse=False, certified=True)
+    (alarm,) = store.night(0, better)
+    assert (alarm.severity, alarm.cause, alarm.incident) == ("digest", "improvement", None)
+    assert "improved" in alarm.text
+    assert store.night(1, make.harm(1, worse=False)) == []  # said within the cooldown
+    assert told(store.night(14, make.harm(14, worse=False))) == [("digest", "improvement")]
+
+
+def test_a_dataset_has_one_incident_however_many_models_use_it(make):
+    one = make.Store()
+    first = one.night(0, make.fault(0))
+    other = make.Store(replace(make.rules, model="delays"))
+    other.incidents = dict(one.incidents)
+    assert (first[0].about, other.night(0, make.fault(0))) == ("dataset days", [])
+    assert set(other.incidents[1].quiet) == {"flights", "delays"}
+    # It is quiet only when every model that saw it is.
+    assert [other.night(n) for n in (1, 2, 3, 4)] == [[]] * 4
+    assert other.incidents[1].status == "open"
+
+
+def test_a_night_without_data_is_not_a_quiet_one(store, make):
+    store.night(0, make.drift(0))
+    for n in range(1, 8):
+        store.night(n, make.fault(n))
+    assert store.incidents[1].status == "open"
+
+
+@given(st.permutations(range(6)), st.data())
+def test_the_order_of_signals_does_not_matter(make, order, data):
+    some = [make.drift(0), make.drift(0, "air_time"), make.harm(0), make.fault(0), make.drift(0, "score", "prediction"),
+            make.drift(0, "temp", worse=False)]  # fmt: skip
+    found = judge(some, Standing(), make.rules, make.day(0))
+    assert judge([some[i] for i in order], Standing(), make.rules, make.day(0)) == found
+    subset = data.draw(st.sets(st.integers(0, 5)))
+    alarms = raise_alarms([some[i] for i in subset], Standing(), make.rules, make.day(0))
+    assert {m for a in alarms for m in a.members} == {some[i].subject for i in subset}  # nothing is dropped
+
+
+def test_signals_of_other_windows_are_left_out(make):
+    assert raise_alarms([make.drift(1)], Standing(), make.rules, make.day(0)) == []
