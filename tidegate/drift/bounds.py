@@ -60,9 +60,8 @@ def bounds(
     Returns
     -------
     dict of Interval by statistic
-        psi (no unit), kl (nats), js and ks (0 to 1), w1_sigma (reference standard deviations, which
-        are taken as a fixed yardstick), missing (signed change of a share), unseen (share of the
-        window's rows). NaN wherever the distance is NaN, for a PSI over a single bin, and without
+        psi (no unit), kl (nats), js and ks (0 to 1), w1_sigma (reference standard deviations),
+        missing (signed change of a share), unseen (share of the window's rows). NaN wherever the distance is NaN, for a PSI over a single bin, and without
         rows: never 0. A window of one row leaves W1 unbounded (inf).
 
     Raises
@@ -219,6 +218,9 @@ def _order_laws(pair: Pair, design_effect: float) -> dict[str, Law]:
     F, G = F[:-1], G[:-1]
     value = float(np.sum(np.abs(F - G) * width))
     spread = np.sqrt(np.maximum(F * (1 - F) / n + G * (1 - G) / m, 0.0))
-    error = math.sqrt(1 / n + (pair.current.std / sigma) ** 2 / m)
+    # The yardstick is an estimate as well; its error may go along with the distance's, so they add up.
+    away = (pair.values - pair.reference.mean) / sigma
+    fourth = float(np.sum(pair.r * away**4) / pair.r.sum())
+    error = math.sqrt(1 / n + (pair.current.std / sigma) ** 2 / m) + value * math.sqrt(max(fourth - 1, 0.0) / (4 * n))
     bias = math.sqrt(2 / math.pi) * float(np.sum(spread * width))
     return {"ks": ks, "w1_sigma": Transport(value, bias, error, min(n, m) - 1)}
