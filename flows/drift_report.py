@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from prefect import flow
 
 from flows.artifacts import publish_report
@@ -15,10 +13,10 @@ from tidegate.steps.drift_report import DriftReport
 
 
 @flow(name="drift_report")
-def drift_report(request: ModelNight, out: Path | None = None) -> DriftReport:
+def drift_report(request: ModelNight) -> DriftReport:
     """Draw a window with Evidently, log the page to MLflow, link it from this run."""
     home = request.resolved()
     window = window_of(home, load_project(home).model(request.model).dataset, request.window)
-    drawn = draw_report(home, request.model, window.id, now(), out)
+    drawn = draw_report(home, request.model, window.id, now())
     publish_report(drawn)
     return drawn

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -15,6 +14,6 @@ from tidegate.steps.drift_report import DriftReport
 
 
 @task(cache_policy=NO_CACHE)
-def draw_report(home: Home, model_name: str, window: str, now: datetime, out: Path | None = None) -> DriftReport:
+def draw_report(home: Home, model_name: str, window: str, now: datetime) -> DriftReport:
     """Draw one window against the champion's reference, and log the page."""
-    return drawing.drift_report(*at(home, model_name, window), now, out)
+    return drawing.drift_report(*at(home, model_name, window), now)

@@ -9,6 +9,7 @@ with a kind, a statistic of ours and a limit, in values that need no escaping (`
 from __future__ import annotations
 
 import html
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -72,8 +73,8 @@ def draw(fields: Sequence[Field], title: str, head: Callable[[Sequence[str]], st
         names = [f.name for f in fields]
         preset = DataDriftPreset(
             columns=names,
-            # One column is enough to call it drift.
-            drift_share=1 / len(names),
+            # One column is enough to call it drift; rounded down, for the page shows it.
+            drift_share=math.floor(1e4 / len(names)) / 1e4,
             per_column_method={f.name: METHODS[f.kind][0] for f in fields},
             per_column_threshold={f.name: f.limit for f in fields},
         )

@@ -48,12 +48,12 @@ class DriftReport:
     reference_rows: int
 
 
-def drift_report(stores: Stores, model: Model, window: Window, now: datetime, out: Path | None = None) -> DriftReport:
+def drift_report(stores: Stores, model: Model, window: Window, now: datetime) -> DriftReport:
     """Draw a window against the training rows of the version that scored it, or else of the champion.
 
     Features, prediction, and the label where it is known by `now`. Columns with a privacy rule other
-    than `keep` are left out. The page goes to `out`, or below the state folder's `reports/`, and to the
-    version's MLflow run as `drift_reports/<window>.html`; a later report of the same window replaces it.
+    than `keep` are left out. The page goes below the state folder's `reports/`, and to the version's
+    MLflow run as `drift_reports/<window>.html`; a later report of the same window replaces it.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def drift_report(stores: Stores, model: Model, window: Window, now: datetime, ou
         left_out=left_out,
     )
     drawn = draw(made.fields, f"Drift of {model.name}, {window.id}", head.html)
-    path = out or stores.home.state / "reports" / model.name / f"{window.id}.html"
+    path = stores.home.state / "reports" / model.name / f"{window.id}.html"
     _write(path, drawn.html)
     uri = _log(stores, model, version, window, drawn.html)
     compared = tuple(f.name for f in made.fields)
@@ -181,12 +181,8 @@ def _write(path: Path, page: str) -> None:
         staged.write_text(page, encoding="utf-8")
         staged.replace(path)
     except OSError as fault:
-        raise StoreError(
-            f"report {path}",
-            "a file that can be written",
-            fault.strerror or str(fault),
-            "name another with -o FILE.html",
-        ) from None
+        do = "mend the permissions, or free some space"
+        raise StoreError(f"report {path}", "a file that can be written", fault.strerror or str(fault), do) from None
 
 
 def _log(stores: Stores, model: Model, version: int, window: Window, page: str) -> str:
