@@ -30,6 +30,12 @@ class Label(Settings):
     arrived_at: ColumnName | None = Field(
         None, description="Column that says when a label arrived; `delay` then says when a night is mature."
     )
+    min_coverage: Number = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="A mature night counts as labelled when at least this share of its rows has a label.",
+    )
     classes: Classes | None = Field(None, description="Every class, for classification.")
     positive: Class | None = Field(None, description="The positive class of a binary model.")
 
