@@ -53,7 +53,7 @@ permuted: $(READY) ## A year in which nothing drifts: no retrain may be for deca
 
 lock: $(READY) ## Resolve the dependencies again
 	@.venv/bin/uv pip compile -q -p 3.11 --universal --generate-hashes --no-header --no-emit-index-url \
-		pyproject.toml --extra demo --extra evidently --group dev -o requirements.lock
+		pyproject.toml --extra demo --group dev -o requirements.lock
 
 clean: ## Remove the environment and all state
 	rm -rf .venv var

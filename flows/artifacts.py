@@ -1,10 +1,11 @@
-"""Prefect artifacts: verdicts in markdown, findings as a table."""
+"""Prefect artifacts: verdicts in markdown, findings as a table, drift reports as a link."""
 
 from __future__ import annotations
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from flows.bodies import Night
+from tidegate.steps.drift_report import DriftReport
 from tidegate.verdicts import Verdict
 
 MARK = {"pass": "✅ pass", "fail": "❌ fail", "inconclusive": "❔ inconclusive"}
@@ -56,3 +57,14 @@ def publish_night(model: str, night: Night) -> None:
     ]
     create_table_artifact(rows, key=_key(f"alarms-{model}"), description=f"Alarms of {night.window}")
     publish_gate(model, night.window, night.version, night.gate, night.promoted)
+
+
+def publish_report(drawn: DriftReport) -> None:
+    """A link to the page that MLflow keeps, with what it says in a line."""
+    say = f"{len(drawn.drifted)} of {len(drawn.compared)} comparisons above their limit"
+    create_link_artifact(
+        drawn.uri,
+        link_text=f"{drawn.model} {drawn.window}: {say}",
+        key=_key(f"drift-report-{drawn.model}"),
+        description=f"Drift report of {drawn.window} against version {drawn.version}",
+    )

@@ -35,19 +35,26 @@ class Verdict:
 class Finding:
     """One monitor's verdict on one window.
 
-    ``value`` is in the statistic's own unit, ``limit`` is the value above (or, for
-    performance, below) which the monitor fails; ``n`` rows, ``n_eff`` after dependence.
+    ``value`` is in the statistic's own unit (see `tidegate.alarms.series.Series`), ``against`` its yardstick. ``z``
+    is the calibrated standard score with its ``limit``, ``total`` the cumulative sum of a gradual change with
+    its ``total_limit``; all NaN where nothing is calibrated, and the outcome is inconclusive. ``n`` rows, ``n_eff``
+    after dependence; ``detectors`` the number of the set of limits, 0 for none.
     """
 
     window: str
     monitor: str
     subject: str
     statistic: str
+    against: str
     value: float
+    z: float
     limit: float
+    total: float
+    total_limit: float
     outcome: Outcome
     n: int
     n_eff: float
+    detectors: int
     reason: str
 
 

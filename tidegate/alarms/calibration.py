@@ -127,7 +127,9 @@ class Calibration:
     def from_dict(cls, body: dict[str, Any]) -> Calibration:
         """What `as_dict` wrote; raises `UsageError` when other monitors wrote it."""
         if body["version"] != VERSION:
-            raise UsageError("calibration", VERSION, str(body["version"]), "calibrate again: tidegate detectors propose")
+            raise UsageError(
+                "calibration", VERSION, str(body["version"]), "calibrate again: tidegate detectors propose"
+            )
         return cls(
             body["budget"], body["nights"], tuple(Series(*s) for s in body["series"]),
             tuple(m and Marginal.from_dict(m) for m in body["marginals"]),
@@ -143,7 +145,7 @@ def calibrate(
     series: Sequence[Series],
     budget: float,
     rng: np.random.Generator,
-    rule: Rule = Rule(),  # noqa: B008
+    rule: Rule = Rule(),
 ) -> Calibration | None:
     """Limits for a budget of false pages per 30 nights; None with fewer than 42 nights.
 

@@ -30,9 +30,7 @@ class Nuisance:
 HOLIDAYS = 10 / 365
 
 
-def simulate(
-    scores: Floats, histories: int, nights: int, nuisance: Nuisance, rng: np.random.Generator
-) -> Floats:
+def simulate(scores: Floats, histories: int, nights: int, nuisance: Nuisance, rng: np.random.Generator) -> Floats:
     """Standard scores of fresh histories, shape (histories, nights, series).
 
     Whole nights are drawn from `scores`, shape (n, series), so that series keep hanging together as they

@@ -52,9 +52,10 @@ def findings(
     settings = stores.project.model(model)
     night = stores.project.calendar(stores.project.dataset(settings.dataset)).window(window)
     table = stores.lake.read("findings", model, [night.id])
-    wanted = ("monitor", "subject", "statistic", "value", "limit", "outcome", "n", "reason")
+    wanted = ("monitor", "subject", "statistic", "against", "value", "z", "limit", "total", "total_limit", "outcome",
+              "detectors", "reason")  # fmt: skip
     show(
-        [{k: r[k] for k in wanted} for r in table.to_pylist() if subject in (None, r["subject"])],
+        [{k: r.get(k) for k in wanted} for r in table.to_pylist() if subject in (None, r["subject"])],
         as_json,
         empty=f"no findings on {night.id}",
     )

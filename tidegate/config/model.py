@@ -30,6 +30,12 @@ class Label(Settings):
     arrived_at: ColumnName | None = Field(
         None, description="Column that says when a label arrived; `delay` then says when a night is mature."
     )
+    min_coverage: Number = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="A mature night counts as labelled when at least this share of its rows has a label.",
+    )
     classes: Classes | None = Field(None, description="Every class, for classification.")
     positive: Class | None = Field(None, description="The positive class of a binary model.")
 
@@ -57,6 +63,11 @@ class Kpi(Settings):
     wrong: Number = Field(0.0, description="Multiclass: value of a wrong answer.")
     per_unit_error: Number = Field(0.0, description="Regression: value per unit of absolute error.")
 
+    @property
+    def priced(self) -> bool:
+        """Whether any outcome has a value."""
+        return any(getattr(self, name) for name in type(self).model_fields if name != "unit")
+
 
 class Metric(Settings):
     """What the model is judged by."""
@@ -70,10 +81,11 @@ class Metric(Settings):
 class Monitors(Settings):
     """Limits of the nightly monitors."""
 
-    psi_margin: Number = Field(0.2, gt=0, description="PSI that matters, on top of its sampling error.")
-    missing_margin: Number = Field(0.2, gt=0, le=1, description="Change in the missing share that matters.")
-    unseen_margin: Number = Field(0.01, gt=0, le=1, description="Share of unseen categories that matters.")
-    confidence: Number = Field(0.99, gt=0.5, lt=1, description="Of the sampling limit on each statistic.")
+    psi_margin: Number = Field(0.05, ge=0, description="PSI that may matter; what is not surely above it is no signal.")
+    centre_margin: Number = Field(0.1, ge=0, description="Change of a mean, in standard deviations; likewise.")
+    missing_margin: Number = Field(0.02, ge=0, le=1, description="Change in the missing share; likewise.")
+    unseen_margin: Number = Field(0.005, ge=0, le=1, description="Share of unseen categories; likewise.")
+    confidence: Number = Field(0.95, gt=0.5, lt=1, description="Of the bounds that an alarm states.")
 
     @model_validator(mode="before")
     @classmethod
@@ -94,10 +106,10 @@ class Alarms(Settings):
         1.0, gt=0, description="Weight of this model when its group's budget is shared over the group's models."
     )
     min_effect: Number = Field(
-        0.01, ge=0, description="Smallest change of the primary metric worth a page, in its unit."
+        0.02, ge=0, description="Smallest loss worth a page, as a share of the usual KPI (of the loss, without a KPI)."
     )
-    persistence: Whole = Field(3, ge=1, description="Nights out of `within` on which a signal must be seen to last.")
-    within: Whole = Field(5, ge=1, description="Nights that `persistence` looks back over.")
+    persistence: Whole = Field(2, ge=1, description="Nights out of `within` on which a signal must be seen to last.")
+    within: Whole = Field(3, ge=1, description="Nights that `persistence` looks back over.")
     cooldown: Duration = Field(
         timedelta(days=14), ge=timedelta(0), description="No second notice of the same trouble before this."
     )

@@ -37,7 +37,7 @@ def effect_of_drift(model: Model, now: Floats, undone: Floats, threshold: float,
     """
     if not len(now):
         return Effect(0.0, _unit(model), "no rows", False)
-    kpi = model.kpi if _priced(model.kpi) else None
+    kpi = model.kpi if model.kpi.priced else None
     if model.kind == "regression":
         value = float(np.abs(now - undone).mean()) * (abs(kpi.per_unit_error) if kpi else 1.0)
         changed = math.nan
@@ -53,7 +53,7 @@ def effect_of_drift(model: Model, now: Floats, undone: Floats, threshold: float,
 
 def effect_of_loss(model: Model, now: float, usual: float, least: float) -> Effect:
     """What came true: the KPI per row (or the loss, without one) of matured nights against the reference's."""
-    priced = _priced(model.kpi)
+    priced = model.kpi.priced
     value = (usual - now) if priced else (now - usual)
     share = value / abs(usual) if usual else math.nan
     unit = f"{_unit(model)} a row"
@@ -61,12 +61,18 @@ def effect_of_loss(model: Model, now: float, usual: float, least: float) -> Effe
     return Effect(value, unit, words, bool(share >= least))
 
 
-def _priced(kpi: Kpi) -> bool:
-    return any(getattr(kpi, name) for name in type(kpi).model_fields if name != "unit")
+ROWS = 0.3
+"""Share of the usual rows whose coming or going is material."""
+
+
+def effect_of_rows(log_ratio: float) -> Effect:
+    """What it means that a night has exp(`log_ratio`) times the usual rows."""
+    share = math.exp(log_ratio) - 1
+    return Effect(abs(share), "of the usual rows", f"{share:+.0%} rows against the same weekdays", abs(share) >= ROWS)
 
 
 def _unit(model: Model) -> str:
-    if _priced(model.kpi):
+    if model.kpi.priced:
         return model.kpi.unit
     return "units of the prediction" if model.kind == "regression" else "nats of log loss"
 

@@ -6,9 +6,10 @@ from datetime import date, datetime
 
 import numpy as np
 
+from tidegate.adapters.detectors import Detectors
 from tidegate.adapters.packages import Loaded
 from tidegate.alarms.budget import budget_of
-from tidegate.alarms.calibration import MOST, Calibration, Rule, calibrate
+from tidegate.alarms.calibration import LEAST, MOST, Calibration, Rule, calibrate
 from tidegate.alarms.history import matrix
 from tidegate.config.model import Model
 from tidegate.steps.observe import history
@@ -33,20 +34,23 @@ def rule_of(model: Model) -> Rule:
     return Rule(alarms.persistence, alarms.within, alarms.close_after)
 
 
-def renew(stores: Stores, model: Model, version: int, window: Window, now: datetime, *, by: str) -> int | None:
-    """Calibrate for a new champion and put its limits in force: promoting it approved them.
+def ensure_limits(
+    stores: Stores, model: Model, champion: tuple[int, Loaded], window: Window, now: datetime
+) -> list[Detectors]:
+    """The running sets of limits of a champion, the active one first; its first set is made here.
 
-    Gives the number of the set; None, and nothing in force, with too few nights.
+    With a new champion the reference is new, so its limits are: promoting it approved them, and the ledger says so.
+    Empty with too few nights of reference.
     """
-    champion = stores.champion(model.name)
-    if champion is None or champion[0] != version:
-        return None
-    found = calibrated(stores, model, champion[1], now)
+    version, package = champion
+    running = [d for d in stores.detectors.running(model.name) if d.version == version]
+    if any(d.status == "active" for d in running) or len(package.spec["trained"]) < LEAST:
+        return running
+    found = calibrated(stores, model, package, now)
     if found is None:
-        return None
+        return running
     number = stores.detectors.propose(model.name, model.owner, version, window.id, found.as_dict(), now)
-    reason = f"version {version} became champion; {found.words}"
-    stores.detectors.approve(
-        model.name, number, owner=model.owner, by=by, reason=reason, window=window.id, at=now
-    )
-    return number
+    reason = f"version {version} is champion; {found.words}"
+    by = "promotion"
+    stores.detectors.approve(model.name, number, owner=model.owner, by=by, reason=reason, window=window.id, at=now)
+    return [d for d in stores.detectors.running(model.name) if d.version == version]

@@ -11,7 +11,7 @@ from tidegate.config.model import Model
 from tidegate.decision.decide import Standing, decide
 from tidegate.decision.reasons import judge_decay, judge_growth
 from tidegate.performance.blocks import blocks_of, cut
-from tidegate.steps.measure import matured, nightly_tallies, reference_blocks
+from tidegate.steps.measure import judge_coverage, matured, nightly_tallies, reference_blocks
 from tidegate.steps.promote import reconcile
 from tidegate.steps.stores import Stores
 from tidegate.verdicts import Decision, Verdict
@@ -62,9 +62,14 @@ def decide_window(stores: Stores, model: Model, window: Window, now: datetime) -
 
 
 def labelled_nights(stores: Stores, model: Model, window: Window) -> dict[str, int]:
-    """Matured windows with a good batch and labels known by now, to their labels."""
+    """Matured windows with a good batch and labels known by now for enough of its rows, to their labels.
+
+    Of a night that was scored the measured coverage counts; of one before the first model, its
+    labels against the rows of its batch.
+    """
     event = matured(stores, model, window)
-    good = {s.window for s in stores.data.many("batches", model.dataset) if s.window <= event.id}
+    good = {s.window: s.rows for s in stores.data.many("batches", model.dataset) if s.window <= event.id}
+    measured = stores.records.verdicts(model.name, "coverage")
     verdicts = stores.data_records.verdicts(model.dataset, "quality")
     arrivals = [s for s in stores.lake.many("labels", model.name) if s.window <= window.id]
     if model.label.arrived_at:
@@ -78,7 +83,7 @@ def labelled_nights(stores: Stores, model: Model, window: Window) -> dict[str, i
     for night in sorted(good):
         arrived = calendar.shift(calendar.window(night), delay).id
         rows = counts[night if model.label.arrived_at else arrived]
-        if rows and verdicts[night].passed:
+        if rows and verdicts[night].passed and (measured.get(night) or judge_coverage(model, rows, good[night])).passed:
             out[night] = rows
     return out
 
@@ -115,15 +120,20 @@ def _standing(
 def _evidence(
     stores: Stores, model: Model, champion: tuple[int, Loaded], labelled: dict[str, int]
 ) -> dict[str, Verdict]:
+    # A candidate that did not pass has shown what its rows were worth: growth counts from it.
+    learned = max(int(v["body"]["rows"]) for v in stores.records.versions(model.name))
+    return {
+        "decay": decay(stores, model, champion, labelled),
+        "more_data": judge_growth(model, learned, sum(labelled.values())),
+    }
+
+
+def decay(stores: Stores, model: Model, champion: tuple[int, Loaded], labelled: dict[str, int]) -> Verdict:
+    """Has the champion got worse on the matured nights that it did not learn from?"""
     version, package = champion
     spec = package.spec
     unseen = [n for n in labelled if n > spec["trained"][-1]][-model.retrain.decay_nights :]
     tallies = nightly_tallies(stores, model, unseen, version)
     recent = blocks_of(tallies, cut(sorted(tallies), model.gate.block_nights))
     reference = reference_blocks(model, package.reference("outcomes"), float(spec["threshold"]))
-    # A candidate that did not pass has shown what its rows were worth: growth counts from it.
-    learned = max(int(v["body"]["rows"]) for v in stores.records.versions(model.name))
-    return {
-        "decay": judge_decay(model, reference, recent),
-        "more_data": judge_growth(model, learned, sum(labelled.values())),
-    }
+    return judge_decay(model, reference, recent)

@@ -9,15 +9,21 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tidegate.adapters.packages import Loaded
 from tidegate.alarms.series import Series
 from tidegate.config.model import Model
 from tidegate.decision.effect import effect_of_drift, effect_of_loss, effect_of_rows
 from tidegate.drift.undo import undone
 from tidegate.performance.metrics import metrics
-from tidegate.performance.tally import Tally
+from tidegate.performance.tally import Tally, total
 from tidegate.profile.column import ColumnProfile
 from tidegate.profile.profile import Profile
+from tidegate.steps.measure import nightly_tallies, reference_blocks
+from tidegate.steps.observe import Observed
+from tidegate.steps.score import scores_of
+from tidegate.steps.stores import Stores
 from tidegate.verdicts import Effect
+from tidegate.windows import Window
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +40,7 @@ class Night:
     threshold: float
     usual: float
     score: Callable[[pa.Table], Floats]
-    features: Profile
+    features: Profile | None
     own: ColumnProfile | None
     batch: pa.Table | None
     scores: Floats | None
@@ -54,7 +60,7 @@ class Night:
         if self.batch is None or self.scores is None:
             return None
         if series.monitor == "feature":
-            if column not in self.batch.column_names or column not in self.features.columns:
+            if self.features is None or column not in self.batch.column_names:
                 return None
             back = undone(self.batch[column], self.features.columns[column], rng)
             at = self.batch.column_names.index(column)
@@ -64,6 +70,34 @@ class Night:
         else:
             return None
         return effect_of_drift(self.model, self.scores, other, self.threshold, self.usual, least)
+
+
+def night_of(stores: Stores, model: Model, champion: tuple[int, Loaded], seen: Observed, window: Window) -> Night:
+    """What the effects of one stored window are judged from."""
+    version, package = champion
+    calendar = stores.project.calendar(stores.project.dataset(model.dataset))
+    batch = stores.data.read("batches", model.dataset, [window.id])
+    rows = stores.lake.read("inferences", model.name, [window.id])
+    lately = [calendar.shift(seen.event, -k).id for k in range(model.alarms.within)]
+    own = seen.pairs.get(("prediction", "champion"))
+    reference = seen.pairs.get(("feature", "champion"))
+    return Night(
+        model,
+        float(package.spec["threshold"]),
+        usual_worth(model, package),
+        package.scores,
+        reference[0] if reference else None,
+        own[0].columns["prediction"] if own else None,
+        batch if batch.num_rows and rows.num_rows == batch.num_rows else None,
+        scores_of(rows) if rows.num_rows else None,
+        total(list(nightly_tallies(stores, model, lately, version).values())),
+        model.estimator.seed,
+    )
+
+
+def usual_worth(model: Model, package: Loaded) -> float:
+    """The KPI per row (or the loss) on the champion's held-out reference."""
+    return worth(model, total(reference_blocks(model, package.reference("outcomes"), float(package.spec["threshold"]))))
 
 
 def worth(model: Model, tally: Tally) -> float:

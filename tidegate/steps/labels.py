@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -25,18 +26,43 @@ def delay_nights(model: Model) -> int:
 
 
 def collect_labels(stores: Stores, model: Model, window: Window, now: datetime) -> int:
-    """Store the labels that arrived in a window; returns how many.
+    """Store the labels that arrived in a window, and files that came late; returns how many.
 
-    With a fixed delay they are those of the window that many nights before; otherwise the
-    source gives those that arrived in this window, and a column says when.
+    With a fixed delay they are those of the window that many nights before. A window whose file was
+    not there on its night is asked for again for as long as the dataset allows a restatement: its
+    labels are stored under the night they were due, and control says when they became known.
+    Otherwise the source gives those that arrived in this window, and a column says when.
     """
+    count = _collect(stores, model, window, now)
+    for due in _unlabelled(stores, model, window):
+        # What is wrong with an older file was said on its night, and must not hold up this one.
+        with suppress(SourceError):
+            count += _collect(stores, model, due, now)
+    return count
+
+
+def _unlabelled(stores: Stores, model: Model, window: Window) -> list[Window]:
+    """The windows before this one that labels were due in and none came, of events that have a batch."""
+    if model.label.arrived_at:
+        return []
+    dataset = stores.project.dataset(model.dataset)
+    calendar, delay = stores.project.calendar(dataset), delay_nights(model)
+    due = {
+        calendar.shift(window, -k).id: calendar.shift(window, -k - delay).id for k in range(dataset.restate.days, 0, -1)
+    }
+    there = {s.window for s in stores.lake.many("labels", model.name, due) if s.rows}
+    batches = {s.window for s in stores.data.many("batches", dataset.name, due.values())}
+    return [calendar.window(night) for night, event in due.items() if night not in there and event in batches]
+
+
+def _collect(stores: Stores, model: Model, window: Window, now: datetime) -> int:
     dataset = stores.project.dataset(model.dataset)
     calendar = stores.project.calendar(dataset)
     event = window if model.label.arrived_at else calendar.shift(window, -delay_nights(model))
     try:
         frame = read_window(model.label.source, event, stores.home)
     except Unreadable:
-        # No labels yet: the window stays immature, and a later run of this night finds them.
+        # No labels yet: the window stays immature, and a later run finds them.
         return 0
     arrived = model.label.arrived_at
     wanted = (*dataset.key, dataset.event_time, model.label.column, *((arrived,) if arrived else ()))

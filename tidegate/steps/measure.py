@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +19,7 @@ from tidegate.performance.tally import Tally
 from tidegate.steps.labels import class_order, delay_nights
 from tidegate.steps.outcomes import join, labels_of, tally_by, tally_table
 from tidegate.steps.stores import Stores
+from tidegate.verdicts import Verdict
 from tidegate.windows import Window
 
 SCHEMA = pa.schema(
@@ -36,6 +37,9 @@ SCHEMA = pa.schema(
 )
 
 
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+
 def matured(stores: Stores, model: Model, window: Window) -> Window:
     """The newest window whose labels are due by the evening of `window`."""
     calendar = stores.project.calendar(stores.project.dataset(model.dataset))
@@ -45,14 +49,26 @@ def matured(stores: Stores, model: Model, window: Window) -> Window:
 def measure(stores: Stores, model: Model, window: Window, now: datetime) -> Tally | None:
     """Store the metrics of the window that matured in `window`; None if it was not scored.
 
-    Where labels arrive one by one, windows that matured before are measured again for as long
-    as the dataset allows a restatement; what was known then stays in control.
+    Windows that matured before are measured again for as long as the dataset allows a restatement:
+    where labels arrive one by one all of them, with a fixed delay those whose file came late. What was
+    known before stays in control.
     """
+    for event in _restated(stores, model, window):
+        _measure(stores, model, event, window, now)
+    return _measure(stores, model, matured(stores, model, window), window, now)
+
+
+def _restated(stores: Stores, model: Model, window: Window) -> list[Window]:
+    """Windows that matured before, oldest first, whose labels may say more than their metrics do."""
     dataset = stores.project.dataset(model.dataset)
     calendar, event = stores.project.calendar(dataset), matured(stores, model, window)
-    for night in range(dataset.restate.days, 0, -1) if model.label.arrived_at else ():
-        _measure(stores, model, calendar.shift(event, -night), window, now)
-    return _measure(stores, model, event, window, now)
+    events = [calendar.shift(event, -night) for night in range(dataset.restate.days, 0, -1)]
+    if model.label.arrived_at:
+        return events
+    due = {e.id: calendar.shift(e, delay_nights(model)).id for e in events}
+    labels = {s.window: s.known_at for s in stores.lake.many("labels", model.name, due.values()) if s.rows}
+    metrics = {s.window: s.known_at for s in stores.lake.many("metrics", model.name, due)}
+    return [e for e in events if due[e.id] in labels and not labels[due[e.id]] <= metrics.get(e.id, NEVER)]
 
 
 def _measure(stores: Stores, model: Model, event: Window, window: Window, now: datetime) -> Tally | None:
@@ -79,7 +95,15 @@ def _measure(stores: Stores, model: Model, event: Window, window: Window, now: d
         for value, tally in tally_by(model, joined, f"segment_{segment}", threshold).items():
             out += _rows(model, tally, sizes[value], _writer(segment, value, effect, version))
     stores.lake.put("metrics", model.name, event.id, pa.Table.from_pylist(out, schema=SCHEMA), now)
+    stores.records.put_verdict(model.name, "coverage", event.id, judge_coverage(model, whole.n, rows.num_rows), now)
     return whole
+
+
+def judge_coverage(model: Model, labelled: int, rows: int) -> Verdict:
+    """Whether enough rows of a mature night have a label for it to count: the few may not be like the rest."""
+    if rows and labelled >= model.label.min_coverage * rows:
+        return Verdict("pass")
+    return Verdict("fail", (f"{labelled} of {rows} rows have a label, less than {model.label.min_coverage:.0%}",))
 
 
 Row = dict[str, object]

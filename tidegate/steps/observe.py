@@ -44,13 +44,14 @@ KEPT = 64
 class Observed:
     """The values of a night: of the window itself, and of the event window whose labels matured.
 
-    ``drifts``: the comparisons behind them, by monitor and yardstick.
+    ``drifts``: the comparisons behind them, and ``pairs``: yardstick and night, by monitor and yardstick.
     """
 
     today: Mapping[Series, float]
     matured: Mapping[Series, float]
     event: Window
     drifts: Mapping[tuple[str, str], list[Drift]] = field(default_factory=dict)
+    pairs: Mapping[tuple[str, str], tuple[Profile, Profile]] = field(default_factory=dict)
 
 
 def observe(stores: Stores, model: Model, package: Loaded, window: Window, now: datetime) -> Observed:
@@ -60,6 +61,7 @@ def observe(stores: Stores, model: Model, package: Loaded, window: Window, now: 
     today: dict[Series, float] = {}
     late: dict[Series, float] = {}
     drifts: dict[tuple[str, str], list[Drift]] = {}
+    pairs: dict[tuple[str, str], tuple[Profile, Profile]] = {}
     back = {calendar.shift(window, -k).id for k in range(1, RECENT + 1)}
     back |= {calendar.shift(window, -7 * k).id for k in range(1, WEEKDAYS + 1)}
     profiles = stored_profiles(stores, dataset, sorted({window.id, *back}), now)
@@ -71,21 +73,26 @@ def observe(stores: Stores, model: Model, package: Loaded, window: Window, now: 
             found = compare(yardstick, current)
             today |= drift_series("feature", yardstick, current, model.features, name, found)
             drifts["feature", name] = [d for d in found if d.column in model.features]
-        usual = [s.rows for s in stores.data.many("batches", dataset.name, sorted(back)) if _weekday(s.window) == window.date.weekday()]
+            pairs["feature", name] = (yardstick, current)
+        usual = [
+            s.rows
+            for s in stores.data.many("batches", dataset.name, sorted(back))
+            if _weekday(s.window) == window.date.weekday()
+        ]
         stored = stores.data.stored("batches", dataset.name, window.id)
         today |= rows_series(stored.rows if stored else 0, usual)
     rows = stores.lake.read("inferences", model.name, [window.id])
     if rows.num_rows:
-        _compare_own(model, package, _prediction(model, package, rows), today, drifts)
+        _compare_own(model, package, _prediction(model, package, rows), today, drifts, pairs)
     event = matured(stores, model, window)
     scored = stores.lake.read("inferences", model.name, [event.id])
     if scored.num_rows:
         joined = join(scored, labels_of(stores, model, [event.id], window))
         if joined.num_rows:
             label = _label(model, package, joined)
-            _compare_own(model, package, label, late, drifts)
+            _compare_own(model, package, label, late, drifts, pairs)
             late |= losses(label, _own_reference(package, model, "label")[2], LOSS[model.kind])
-    return Observed(today, late, event, drifts)
+    return Observed(today, late, event, drifts, pairs)
 
 
 def history(
@@ -95,7 +102,9 @@ def history(
     dataset = stores.project.dataset(model.dataset)
     profiles = stored_profiles(stores, dataset, nights, now)
     out = drift_history("feature", profiles, model.features, yardstick=True)
-    for night, values in rows_history({s.window: s.rows for s in stores.data.many("batches", dataset.name, nights)}).items():
+    for night, values in rows_history(
+        {s.window: s.rows for s in stores.data.many("batches", dataset.name, nights)}
+    ).items():
         out.setdefault(night, {}).update(values)
     outcomes = package.reference("outcomes")
     for monitor in ("prediction", "label"):
@@ -174,7 +183,9 @@ def _label(model: Model, package: Loaded, rows: pa.Table) -> Own:
 
 
 def _segments(package: Loaded, model: Model) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = json.loads(_watched(package, tuple(dict.fromkeys((*model.segments, *model.protected)))))
+    found: dict[str, list[str]] = json.loads(
+        _watched(package, tuple(dict.fromkeys((*model.segments, *model.protected))))
+    )
     return found
 
 
@@ -197,13 +208,19 @@ def _own_cached(package: Loaded, model: str, monitor: str) -> tuple[Grid, Profil
 
 
 def _compare_own(
-    model: Model, package: Loaded, own: Own, values: dict[Series, float], drifts: dict[tuple[str, str], list[Drift]]
+    model: Model,
+    package: Loaded,
+    own: Own,
+    values: dict[Series, float],
+    drifts: dict[tuple[str, str], list[Drift]],
+    pairs: dict[tuple[str, str], tuple[Profile, Profile]],
 ) -> None:
     on, reference, _ = _own_reference(package, model, own.monitor)
     current = own_profile(own, on)
     found = compare(reference, current)
     values |= drift_series(own.monitor, reference, current, set(on.axes), "champion", found)
     drifts[own.monitor, "champion"] = found
+    pairs[own.monitor, "champion"] = (reference, current)
 
 
 __all__ = ["Observed", "history", "observe", "stored_profiles"]

@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from tidegate.adapters.control import Control, open_control
+from tidegate.adapters.detectors import DetectorSets
+from tidegate.adapters.incidents import Incidents
 from tidegate.adapters.lake import Lake
 from tidegate.adapters.leases import Leases
 from tidegate.adapters.packages import Loaded, load
@@ -29,6 +31,8 @@ class Stores:
     records: Records
     leases: Leases
     plans: Plans
+    incidents: Incidents
+    detectors: DetectorSets
     control: Control
 
     @property
@@ -82,5 +86,7 @@ def open_stores(home: Home) -> Stores:
         Records(own, space),
         Leases(own, space, ttl),
         Plans(own, space),
+        Incidents(own, space),
+        DetectorSets(own, space),
         own,
     )

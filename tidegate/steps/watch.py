@@ -1,104 +1,156 @@
-"""Watch: a window against the champion's reference → findings → alarms."""
+"""Watch: a window's values → findings → what is past its limits, what it costs → alarms."""
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 
+import numpy as np
 import pyarrow as pa
 
-from tidegate.adapters.packages import Loaded, cached_by_package
-from tidegate.alarms.persist import alarms_from
+from tidegate.adapters.detectors import Detectors
+from tidegate.adapters.packages import Loaded
+from tidegate.alarms.calibration import Calibration
+from tidegate.alarms.evidence import Floats, excesses
+from tidegate.alarms.incidents import rules_of
+from tidegate.alarms.series import Series
 from tidegate.config.model import Model
-from tidegate.drift.compare import Drift, compare
-from tidegate.drift.findings import findings_of
-from tidegate.profile.grid import Axis, Grid
-from tidegate.profile.profile import Profile, grid_of, profile_of
-from tidegate.profile.table import from_table
-from tidegate.steps.ingest import grid
-from tidegate.steps.measure import matured
-from tidegate.steps.outcomes import labels_of
+from tidegate.steps.calibrate import ensure_limits
+from tidegate.steps.decide import decay, labelled_nights
+from tidegate.steps.effect import Night, night_of
+from tidegate.steps.observe import Observed, observe
 from tidegate.steps.score import scored_by
+from tidegate.steps.scores import FINDINGS, past_scores
+from tidegate.steps.signals import drift_words, fault_signal, harm_signal, signal_of, size_of
 from tidegate.steps.stores import Stores
-from tidegate.verdicts import Alarm, Finding
+from tidegate.verdicts import Alarm, Finding, Outcome, Signal
 from tidegate.windows import Window
 
-FINDINGS = pa.schema(
-    [
-        ("monitor", pa.string()),
-        ("subject", pa.string()),
-        ("statistic", pa.string()),
-        ("value", pa.float64()),
-        ("limit", pa.float64()),
-        ("outcome", pa.string()),
-        ("n", pa.int64()),
-        ("n_eff", pa.float64()),
-        ("reason", pa.string()),
-    ]
-)
+TOLD = 12
+"""Signals a night whose effect is worked out, the furthest past their limits first."""
 
 
 def watch(stores: Stores, model: Model, window: Window, now: datetime) -> list[Alarm]:
-    """Store the window's findings against the champion that scored it; raise what persists."""
+    """Store the window's findings, judge what they come to with its quality and matured harm, keep the alarms.
+
+    A window that was judged before keeps its alarms: restated data changes findings, and pages nobody.
+    """
+    quality = stores.data_records.verdict(model.dataset, "quality", window.id)
     champion = scored_by(stores, model, window) or stores.champion(model.name)
-    if champion is None:
-        return []
-    _, package = champion
-    found: list[Finding] = []
-    for kind, drifts in _drifts(stores, model, package, window, now).items():
-        found += findings_of(window.id, kind, drifts, model.monitors)
+    signals: list[Signal] = []
+    if quality is not None and not quality.passed:
+        signals.append(fault_signal(window.id, quality))
+    elif quality is not None and champion is not None:
+        signals += _drift(stores, model, champion, window, now)
+    signals += _harm(stores, model, window)
+    platform = stores.project.platform
+    rules = rules_of(model, stores.project.dataset(model.dataset), platform)
+    freezes = platform.freezes
+    return stores.incidents.night(signals, rules, window.id, owner=model.owner, freezes=freezes, known_at=now)
+
+
+def _drift(stores: Stores, model: Model, champion: tuple[int, Loaded], window: Window, now: datetime) -> list[Signal]:
+    """Findings of every running set of limits are stored; the active one's make signals."""
+    package = champion[1]
+    seen = observe(stores, model, package, window, now)
+    sets = [_Set(stores, model, d, seen, window) for d in ensure_limits(stores, model, champion, window, now)]
+    found = [f for s in sets for f in s.findings(package)]
+    if not sets:
+        found = _uncalibrated(seen, window, package)
     table = pa.Table.from_pylist([{k: getattr(f, k) for k in FINDINGS.names} for f in found], schema=FINDINGS)
     stores.lake.put("findings", model.name, window.id, table, now)
-    past = recent_findings(stores, model, window)
-    raised = alarms_from(past, stores.records.alarms(model.name), window.id, model)
-    stores.records.put_alarms(model.name, model.owner, raised, now)
-    return raised
+    active = next((s for s in sets if s.detectors.status == "active"), None)
+    return active.signals(champion) if active is not None else []
 
 
-def _drifts(stores: Stores, model: Model, package: Loaded, window: Window, now: datetime) -> dict[str, list[Drift]]:
-    dataset = stores.project.dataset(model.dataset)
-    confidence = model.monitors.confidence
-    out: dict[str, list[Drift]] = {}
-    stored = stores.data.read("profiles", dataset.name, [window.id])
-    if stored.num_rows:
-        on = grid(stores, dataset, stored, now)
-        current = from_table(stored, on)
-        reference = from_table(package.reference("profile"), on)
-        out["feature"] = [d for d in compare(reference, current, confidence=confidence) if d.column in model.features]
-    rows = stores.lake.read("inferences", model.name, [window.id])
-    if rows.num_rows:
-        out["prediction"] = [_own_drift(model, package, "prediction", _prediction(rows), confidence)]
-    event = matured(stores, model, window)
-    labels = labels_of(stores, model, [event.id], window)
-    if labels.num_rows:
-        out["label"] = [_own_drift(model, package, "label", labels["label"], confidence)]
+class _Set:
+    """One set of limits on one night."""
+
+    def __init__(self, stores: Stores, model: Model, detectors: Detectors, seen: Observed, window: Window) -> None:
+        self.stores, self.model, self.detectors, self.seen, self.window = stores, model, detectors, seen, window
+        self.limits = Calibration.from_dict(detectors.body)
+        self.tonight = _scores(self.limits, seen, window)
+        nights, past = past_scores(stores, model, self.limits, detectors.number, window)
+        self.past_limit = excesses(self.limits, [*nights, window.id], np.vstack([past, self.tonight]))
+
+    def findings(self, package: Loaded) -> list[Finding]:
+        past = {e.series: e for e in reversed(self.past_limit)}
+        totals = {e.series: e.score for e in self.past_limit if e.kind == "gradual"}
+        out = []
+        for series, z in zip(self.limits.series, self.tonight.tolist(), strict=True):
+            outcome: Outcome = "inconclusive" if math.isnan(z) else "fail" if series in past else "pass"
+            limits = (z, self.limits.sudden, totals.get(series, math.nan), self.limits.gradual)
+            out.append(_finding(self.seen, self.window, package, series, limits, outcome, self.detectors.number))
+        return out
+
+    def signals(self, champion: tuple[int, Loaded]) -> list[Signal]:
+        night: Night | None = None
+        effect = float(champion[1].spec.get("design_effect") or 1.0)
+        out = []
+        for excess in self.past_limit[:TOLD]:
+            value = _value(self.seen, excess.series)
+            size = size_of(excess.series, value, self.seen.pairs, self.model.monitors, effect)
+            if size.matters:
+                costs = None
+                if excess.lasts and self.limits.certified:
+                    night = night or night_of(self.stores, self.model, champion, self.seen, self.window)
+                    costs = night.effect(excess.series, value)
+                out.append(signal_of(self.window.id, excess, size, costs, certified=self.limits.certified))
+        return out
+
+
+def _uncalibrated(seen: Observed, window: Window, package: Loaded) -> list[Finding]:
+    nothing = (math.nan, math.nan, math.nan, math.nan)
+    series = sorted({*seen.today, *seen.matured})
+    return [_finding(seen, window, package, s, nothing, "inconclusive", 0) for s in series]
+
+
+def _finding(
+    seen: Observed,
+    window: Window,
+    package: Loaded,
+    series: Series,
+    limits: tuple[float, float, float, float],
+    outcome: Outcome,
+    detectors: int,
+) -> Finding:
+    effect = float(package.spec.get("design_effect") or math.nan)
+    drift = next((d for d in seen.drifts.get((series.monitor, series.against), ()) if d.column == series.subject), None)
+    n = drift.n if drift else 0
+    reason = drift_words(drift) if drift and series.statistic == "shape" else ""
+    if not detectors:
+        reason = "nothing is calibrated: too few nights of reference"
+    return Finding(
+        window.id, series.monitor, series.subject, series.statistic, series.against, _value(seen, series), *limits,
+        outcome, n, n / effect, detectors, reason,
+    )  # fmt: skip
+
+
+def _value(seen: Observed, series: Series) -> float:
+    return seen.today.get(series, seen.matured.get(series, math.nan))
+
+
+def _scores(limits: Calibration, seen: Observed, window: Window) -> Floats:
+    """Tonight's standard scores, shape (series,); what matured is held against its own weekday."""
+    out = np.full(len(limits.series), np.nan)
+    for values, day in ((seen.today, window.date.weekday()), (seen.matured, seen.event.date.weekday())):
+        row = np.array([[values.get(s, np.nan) for s in limits.series]])
+        scores = limits.scores(row, np.array([day]))[0]
+        out = np.where(np.isnan(scores), out, scores)
     return out
 
 
-def _prediction(table: pa.Table) -> pa.ChunkedArray:
-    return table["score"] if "score" in table.column_names else table["prediction"]
+def _harm(stores: Stores, model: Model, window: Window) -> list[Signal]:
+    """Decay of the champion that is proven on matured labels."""
+    champion = stores.champion(model.name)
+    if champion is None:
+        return []
+    nights = labelled_nights(stores, model, window)
+    verdict = decay(stores, model, champion, nights)
+    if verdict.outcome != "fail":
+        return []
+    unseen = [n for n in nights if n > champion[1].spec["trained"][-1]][-model.retrain.decay_nights :]
+    return [harm_signal(window.id, unseen[0], verdict)]
 
 
-def _own(name: str, column: pa.ChunkedArray, numeric: bool) -> pa.Table:
-    return pa.table({name: column if numeric else column.cast(pa.int64()).cast(pa.string())})
-
-
-@cached_by_package
-def _own_reference(package: Loaded, name: str, numeric: bool) -> Profile:
-    outcomes = package.reference("outcomes")
-    table = _own(name, _prediction(outcomes) if name == "prediction" else outcomes["label"], numeric)
-    return profile_of(table, grid_of(table) if numeric else Grid({name: Axis("category")}))
-
-
-def _own_drift(model: Model, package: Loaded, name: str, current: pa.ChunkedArray, confidence: float) -> Drift:
-    """Drift of the model's own column, on a grid fitted to its reference."""
-    numeric = model.kind == "regression" or (name == "prediction" and model.kind == "binary")
-    reference = _own_reference(package, name, numeric)
-    return compare(reference, profile_of(_own(name, current, numeric), reference.grid), confidence=confidence)[0]
-
-
-def recent_findings(stores: Stores, model: Model, window: Window) -> list[Finding]:
-    """Findings of the last `monitors.within` windows, this one included."""
-    calendar = stores.project.calendar(stores.project.dataset(model.dataset))
-    nights = [calendar.shift(window, -k).id for k in range(model.monitors.within)]
-    table = stores.lake.read("findings", model.name, nights)
-    return [Finding(**r) for r in table.to_pylist()] if table.num_rows else []
+__all__ = ["watch"]

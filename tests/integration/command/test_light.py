@@ -25,5 +25,5 @@ def test_help_lists_the_verbs_and_loads_nothing_heavy():
     *text, loaded = done.stdout.strip().splitlines()
     assert loaded == "[]"
     for verb in ("ingest", "score", "nightly", "retrain", "approve", "replay", "status", "findings", "lineage",
-                 "quarantine", "config", "version"):  # fmt: skip
+                 "report", "quarantine", "config", "version"):  # fmt: skip
         assert any(line.split()[:1] == [verb] for line in text), verb

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from flows.parameters import DatasetNight, ModelNight, ReplayRequest, RetrainRequest
 
-FLOWS = ("ingest", "nightly", "replay", "retrain", "score")
+FLOWS = ("drift_report", "ingest", "nightly", "replay", "retrain", "score")
 FIRST = date(2024, 1, 1)
 NEW = 10
 
@@ -91,6 +91,17 @@ def test_nightly_scores_and_leaves_decision_and_alarms(home):
     before = stores.lake.stored("inferences", "cultivars", done.window)
     assert nightly(ModelNight(**asked(home, night=NEW + 1))).scored == 36
     assert stores.lake.stored("inferences", "cultivars", done.window) == before
+
+
+def test_a_drift_report_is_linked_from_its_run(home):
+    from flows.drift_report import drift_report
+
+    drawn = drift_report(ModelNight(**asked(home, night=NEW)))
+    assert drawn.path.is_file()
+    link = artifacts()["drift-report-cultivars"]
+    assert link.type == "markdown"
+    assert drawn.uri in link.data
+    assert f"{len(drawn.drifted)} of {len(drawn.compared)}" in link.data
 
 
 def test_replay_takes_nights_through_the_steps_in_a_home_of_its_own(home):
