@@ -38,7 +38,8 @@ class Finding:
     ``value`` is in the statistic's own unit (see `tidegate.alarms.series.Series`), ``against`` its yardstick. ``z``
     is the calibrated standard score with its ``limit``, ``total`` the cumulative sum of a gradual change with
     its ``total_limit``; all NaN where nothing is calibrated, and the outcome is inconclusive. ``n`` rows, ``n_eff``
-    after dependence; ``detectors`` the number of the set of limits, 0 for none.
+    after dependence; ``detectors`` the number of the set of limits, 0 for none; ``material`` whether
+    its effect was found worth a page, None where nobody asked.
     """
 
     window: str
@@ -56,6 +57,7 @@ class Finding:
     n_eff: float
     detectors: int
     reason: str
+    material: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,6 +233,6 @@ detectors = Table(
 )
 
 __all__ = [
-    "Instant", "alarms", "detectors", "grids", "incident_events", "incidents", "leases", "ledger", "metadata", "mutes", "plans",
-    "verdicts", "versions", "windows",
+    "Instant", "alarms", "detectors", "grids", "incident_events", "incidents", "leases", "ledger", "metadata", "mutes",
+    "plans", "verdicts", "versions", "windows",
 ]  # fmt: skip

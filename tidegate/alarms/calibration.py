@@ -265,7 +265,7 @@ def _limited(c: Calibration, budget: float) -> Calibration:
     """With the lowest limits at which the tolerance point keeps half of the budget each."""
     limits, rates = [], np.zeros(2)
     for tried, points in ((SUDDEN, c.sudden_rates), (GRADUAL, c.gradual_rates)):
-        kept = np.flatnonzero(points[2] <= budget / 2) if budget > 0 else []
+        kept = np.flatnonzero((points[2] <= budget / 2) & (budget > 0))
         at = int(kept[0]) if len(kept) else -1
         limits.append(float(tried[at]) if at >= 0 else math.inf)
         if at >= 0:

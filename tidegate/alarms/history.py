@@ -43,8 +43,8 @@ def leave_block_out(profiles: Mapping[str, Profile], nights: int = BLOCK) -> dic
     blocks = [order[i : i + nights] for i in range(0, len(order), nights)]
     if len(blocks) < 2:
         return {}
+    out: dict[str, Profile] = {}
     sums = [merge_all([profiles[n] for n in block]) for block in blocks]
-    out = {}
     for k, block in enumerate(blocks):
         rest = merge_all([s for i, s in enumerate(sums) if i != k])
         out |= dict.fromkeys(block, rest)

@@ -99,7 +99,8 @@ class Marginal:
 
     @classmethod
     def from_dict(cls, body: dict[str, Any]) -> Marginal:
-        return cls(**{k: np.asarray(v) if isinstance(v, list) else v for k, v in body.items()})
+        arrays = {k: np.asarray(body[k], dtype=np.float64) for k in ("points", "shares")}
+        return cls(**{**body, **arrays})
 
 
 def _beyond(distance: Floats, floor: float) -> Floats:

@@ -24,7 +24,7 @@ CAP = 4.0
 
 def directed(z: Floats, signed: NDArray[np.bool_]) -> Floats:
     """Scores with the signed series once more, turned round: shape (…, series + signed)."""
-    return np.concatenate([z, -z[..., signed]], axis=-1)
+    return np.asarray(np.concatenate([z, -z[..., signed]], axis=-1), dtype=np.float64)
 
 
 def lasting(z: Floats, nights: int = 2, within: int = 3) -> Floats:
@@ -41,7 +41,7 @@ def lasting(z: Floats, nights: int = 2, within: int = 3) -> Floats:
     past = np.full((*z.shape, within), NONE)
     for back in range(within):
         past[..., back:, :, back] = known[..., : z.shape[-2] - back, :]
-    return np.minimum(known, np.sort(past, axis=-1)[..., within - nights])
+    return np.asarray(np.minimum(known, np.sort(past, axis=-1)[..., within - nights]), dtype=np.float64)
 
 
 def cumulative(z: Floats, limit: float = np.inf, resets: Bools | None = None) -> Floats:

@@ -43,8 +43,10 @@ def ensure_limits(
     Empty with too few nights of reference.
     """
     version, package = champion
-    running = [d for d in stores.detectors.running(model.name) if d.version == version]
-    if any(d.status == "active" for d in running) or len(package.spec["trained"]) < LEAST:
+    running = _of(stores, model, version)
+    # A window scored by an earlier champion keeps the limits of that time.
+    now_champion = stores.plans.get(model.name).champion == version
+    if any(d.since for d in running) or not now_champion or len(package.spec["trained"]) < LEAST:
         return running
     found = calibrated(stores, model, package, now)
     if found is None:
@@ -53,4 +55,11 @@ def ensure_limits(
     reason = f"version {version} is champion; {found.words}"
     by = "promotion"
     stores.detectors.approve(model.name, number, owner=model.owner, by=by, reason=reason, window=window.id, at=now)
-    return [d for d in stores.detectors.running(model.name) if d.version == version]
+    return _of(stores, model, version)
+
+
+def _of(stores: Stores, model: Model, version: int) -> list[Detectors]:
+    """The set that was last in force for a version, and those that run beside it."""
+    mine = [d for d in stores.detectors.all(model.name) if d.version == version]
+    approved = [d for d in mine if d.since]
+    return [*approved[-1:], *(d for d in mine if d.status == "beside")]

@@ -49,27 +49,35 @@ class Night:
 
     def effect(self, series: Series, value: float) -> Effect | None:
         """The effect of one series past its limit; None where it cannot be told."""
-        least, rng = self.model.alarms.min_effect, np.random.default_rng(self.seed)
-        column = series.subject.split(" [", 1)[0]
         if series.monitor == "volume":
             return effect_of_rows(value)
+        least = self.model.alarms.min_effect
         if series.monitor in ("label", "performance"):
             if self.recent is None or not self.recent.n:
                 return None
             return effect_of_loss(self.model, worth(self.model, self.recent), self.usual, least)
-        if self.batch is None or self.scores is None:
-            return None
-        if series.monitor == "feature":
-            if self.features is None or column not in self.batch.column_names:
-                return None
-            back = undone(self.batch[column], self.features.columns[column], rng)
-            at = self.batch.column_names.index(column)
-            other = self.score(self.batch.set_column(at, column, back))
-        elif self.own is not None and self.scores.ndim == 1:
-            other = np.asarray(undone(pa.chunked_array([self.scores]), self.own, rng).to_numpy())
-        else:
+        other = self._undone(series)
+        if other is None or self.scores is None:
             return None
         return effect_of_drift(self.model, self.scores, other, self.threshold, self.usual, least)
+
+    def _undone(self, series: Series) -> Floats | None:
+        """The scores had the series' column not drifted."""
+        rng, column = np.random.default_rng(self.seed), series.subject.split(" [", 1)[0]
+        if (
+            series.monitor == "prediction"
+            and self.own is not None
+            and self.scores is not None
+            and self.scores.ndim == 1
+        ):
+            return np.asarray(undone(pa.chunked_array([self.scores]), self.own, rng).to_numpy())
+        if series.monitor != "feature" or self.batch is None or self.features is None:
+            return None
+        at = self.batch.column_names.index(column) if column in self.batch.column_names else -1
+        if at < 0:
+            return None
+        back = undone(self.batch[column], self.features.columns[column], rng)
+        return self.score(self.batch.set_column(at, column, back))
 
 
 def night_of(stores: Stores, model: Model, champion: tuple[int, Loaded], seen: Observed, window: Window) -> Night:

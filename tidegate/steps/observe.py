@@ -109,9 +109,9 @@ def history(
     outcomes = package.reference("outcomes")
     for monitor in ("prediction", "label"):
         on, _, usual_loss = _own_reference(package, model, monitor)
-        by_night = {n: _own(model, package, monitor, part) for n, part in _nights(outcomes, set(nights)).items()}
-        told = drift_history(monitor, {n: own_profile(o, on) for n, o in by_night.items()}, set(on.axes))
-        for night, own in by_night.items():
+        owned = {n: own_of(model, package, monitor, part) for n, part in by_night(outcomes, set(nights)).items()}
+        told = drift_history(monitor, {n: own_profile(o, on) for n, o in owned.items()}, set(on.axes))
+        for night, own in owned.items():
             values = out.setdefault(night, {})
             values |= told.get(night, {})
             if monitor == "label":
@@ -130,14 +130,14 @@ def stored_profiles(stores: Stores, dataset: Dataset, nights: list[str], now: da
     if wanted:
         table = stores.data.read("profiles", dataset.name, wanted)
         on = grid(stores, dataset, table, now)
-        for night, part in _nights(table, set(wanted), "window").items():
+        for night, part in by_night(table, set(wanted), "window").items():
             while len(_profiles) >= max(KEPT, 2 * len(nights)):
                 del _profiles[next(iter(_profiles))]
             _profiles[keys[night]] = from_table(part, on)
     return {n: _profiles[key] for n, key in sorted(keys.items()) if key in _profiles}
 
 
-def _nights(table: pa.Table, wanted: set[str], column: str = "event_window") -> dict[str, pa.Table]:
+def by_night(table: pa.Table, wanted: set[str], column: str = "event_window") -> dict[str, pa.Table]:
     """The rows of each wanted night, in the table's order."""
     coded = table[column].combine_chunks().dictionary_encode()
     codes = coded.indices.to_numpy()
@@ -163,7 +163,8 @@ def _weekday(night: str) -> int:
 # -- the model's own columns -----------------------------------------------------------------
 
 
-def _own(model: Model, package: Loaded, monitor: str, rows: pa.Table) -> Own:
+def own_of(model: Model, package: Loaded, monitor: str, rows: pa.Table) -> Own:
+    """The model's own column of rows that have scores (and labels, for `label`), as `prediction` or `label`."""
     return _prediction(model, package, rows) if monitor == "prediction" else _label(model, package, rows)
 
 
@@ -202,7 +203,7 @@ def _own_reference(package: Loaded, model: Model, monitor: str) -> tuple[Grid, P
 @cached_by_package
 def _own_cached(package: Loaded, model: str, monitor: str) -> tuple[Grid, Profile, dict[str, float]]:
     known = Model.model_validate_json(model)
-    own = _own(known, package, monitor, package.reference("outcomes"))
+    own = own_of(known, package, monitor, package.reference("outcomes"))
     on = own_grid(own)
     return on, own_profile(own, on), usual_losses(own)
 
@@ -223,4 +224,4 @@ def _compare_own(
     pairs[own.monitor, "champion"] = (reference, current)
 
 
-__all__ = ["Observed", "history", "observe", "stored_profiles"]
+__all__ = ["LOSS", "Observed", "by_night", "history", "observe", "own_of", "stored_profiles"]

@@ -28,6 +28,7 @@ FINDINGS = pa.schema(
         ("n", pa.int64()),
         ("n_eff", pa.float64()),
         ("detectors", pa.int64()),
+        ("material", pa.bool_()),
         ("reason", pa.string()),
     ]
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -11,7 +13,7 @@ import pyarrow as pa
 from tidegate.adapters.detectors import Detectors
 from tidegate.adapters.packages import Loaded
 from tidegate.alarms.calibration import Calibration
-from tidegate.alarms.evidence import Floats, excesses
+from tidegate.alarms.evidence import Excess, Floats, excesses
 from tidegate.alarms.incidents import rules_of
 from tidegate.alarms.series import Series
 from tidegate.config.model import Model
@@ -54,13 +56,13 @@ def _drift(stores: Stores, model: Model, champion: tuple[int, Loaded], window: W
     package = champion[1]
     seen = observe(stores, model, package, window, now)
     sets = [_Set(stores, model, d, seen, window) for d in ensure_limits(stores, model, champion, window, now)]
-    found = [f for s in sets for f in s.findings(package)]
+    told = [s.signals(champion) for s in sets]
+    found = [f for s, t in zip(sets, told, strict=True) for f in s.findings(package, t)]
     if not sets:
         found = _uncalibrated(seen, window, package)
     table = pa.Table.from_pylist([{k: getattr(f, k) for k in FINDINGS.names} for f in found], schema=FINDINGS)
     stores.lake.put("findings", model.name, window.id, table, now)
-    active = next((s for s in sets if s.detectors.status == "active"), None)
-    return active.signals(champion) if active is not None else []
+    return [signal for s, t in zip(sets, told, strict=True) if s.detectors.since for signal in t.values()]
 
 
 class _Set:
@@ -73,20 +75,11 @@ class _Set:
         nights, past = past_scores(stores, model, self.limits, detectors.number, window)
         self.past_limit = excesses(self.limits, [*nights, window.id], np.vstack([past, self.tonight]))
 
-    def findings(self, package: Loaded) -> list[Finding]:
-        past = {e.series: e for e in reversed(self.past_limit)}
-        totals = {e.series: e.score for e in self.past_limit if e.kind == "gradual"}
-        out = []
-        for series, z in zip(self.limits.series, self.tonight.tolist(), strict=True):
-            outcome: Outcome = "inconclusive" if math.isnan(z) else "fail" if series in past else "pass"
-            limits = (z, self.limits.sudden, totals.get(series, math.nan), self.limits.gradual)
-            out.append(_finding(self.seen, self.window, package, series, limits, outcome, self.detectors.number))
-        return out
-
-    def signals(self, champion: tuple[int, Loaded]) -> list[Signal]:
+    def signals(self, champion: tuple[int, Loaded]) -> dict[Excess, Signal]:
+        """What is past its limit and surely above its margin, with what it costs where that may page."""
         night: Night | None = None
         effect = float(champion[1].spec.get("design_effect") or 1.0)
-        out = []
+        out = {}
         for excess in self.past_limit[:TOLD]:
             value = _value(self.seen, excess.series)
             size = size_of(excess.series, value, self.seen.pairs, self.model.monitors, effect)
@@ -95,7 +88,20 @@ class _Set:
                 if excess.lasts and self.limits.certified:
                     night = night or night_of(self.stores, self.model, champion, self.seen, self.window)
                     costs = night.effect(excess.series, value)
-                out.append(signal_of(self.window.id, excess, size, costs, certified=self.limits.certified))
+                out[excess] = signal_of(self.window.id, excess, size, costs, certified=self.limits.certified)
+        return out
+
+    def findings(self, package: Loaded, told: Mapping[Excess, Signal]) -> list[Finding]:
+        """A finding for each series; it fails when it is among what is told."""
+        failed = {e.series for e in told} | {e.series for e in self.past_limit[TOLD:]}
+        material = {e.series: s.effect.material for e, s in told.items() if s.effect is not None}
+        totals = {e.series: e.score for e in self.past_limit if e.kind == "gradual"}
+        out = []
+        for series, z in zip(self.limits.series, self.tonight.tolist(), strict=True):
+            outcome: Outcome = "inconclusive" if math.isnan(z) else "fail" if series in failed else "pass"
+            limits = (z, self.limits.sudden, totals.get(series, math.nan), self.limits.gradual)
+            one = _finding(self.seen, self.window, package, series, limits, outcome, self.detectors.number)
+            out.append(replace(one, material=material.get(series)))
         return out
 
 

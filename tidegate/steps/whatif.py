@@ -1,0 +1,146 @@
+"""What if: the stored findings judged again under another budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tidegate.adapters.detectors import Detectors
+from tidegate.alarms.budget import budget_of
+from tidegate.alarms.calibration import Calibration
+from tidegate.alarms.evidence import LOOK_BACK, excesses
+from tidegate.alarms.incidents import Rules, Standing, rules_of
+from tidegate.alarms.judge import judge
+from tidegate.config.model import Model
+from tidegate.steps.scores import FINDINGS, scores_of_nights
+from tidegate.steps.signals import fault_signal
+from tidegate.steps.stores import Stores
+from tidegate.verdicts import Alarm, Effect, Signal
+
+UNASKED = "its effect was not worked out at the time"
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """What a budget would have come to.
+
+    ``pages`` and ``tickets``: alarms by the stored findings. ``perhaps``: further pages, had those effects been
+    material that nobody worked out because the limits of the time were not passed.
+    """
+
+    budget: float
+    nights: int
+    certified_nights: int
+    pages: int
+    perhaps: int
+    tickets: int
+    alarms: tuple[Alarm, ...]
+
+
+def whatif(stores: Stores, model: Model, budget: float | None = None) -> WhatIf:
+    """Judge every stored night again with the limits of another budget (the model's own, if left out).
+
+    The scores, effects and faults are those that were stored; mutes, freezes and what people did are left out.
+    Proven harm, which no budget touches, is left out too.
+    """
+    share = budget_of(model, stores.project.models(), stores.project.platform) if budget is None else budget
+    low, certified, nights = _judged(stores, model, share, material=False)
+    high, _, _ = _judged(stores, model, share, material=True)
+    pages, more = (sum(a.severity == "page" for a in found) for found in (low, high))
+    tickets = sum(a.severity == "ticket" for a in low)
+    return WhatIf(share, nights, certified, pages, max(more - pages, 0), tickets, tuple(low))
+
+
+def _judged(stores: Stores, model: Model, budget: float, *, material: bool) -> tuple[list[Alarm], int, int]:
+    rules = rules_of(model, stores.project.dataset(model.dataset), stores.project.platform)
+    sets = {d.number: d for d in stores.detectors.all(model.name) if d.since}
+    limits = {n: Calibration.from_dict(d.body).at(budget) for n, d in sets.items()}
+    nights = [s.window for s in stores.lake.many("findings", model.name) if s.rows]
+    scores = scores_of_nights(stores, model, nights)
+    effects = _effects(stores, model, nights)
+    quality = stores.data_records.verdicts(model.dataset, "quality")
+    standing, alarms, certified = Standing(), [], 0
+    every = sorted({*nights, *(n for n, v in quality.items() if not v.passed and nights and n >= nights[0])})
+    for night in every:
+        signals: list[Signal] = []
+        if (verdict := quality.get(night)) is not None and not verdict.passed:
+            signals.append(fault_signal(night, verdict))
+        number = _in_force(sets, scores.get(night, {}), night)
+        if number is not None:
+            certified += limits[number].certified
+            signals += _signals(limits[number], number, night, scores, effects, material)
+        found = judge(signals, standing, rules, night)
+        alarms += found.alarms
+        standing = _after(standing, found.incidents, found.alarms, night, rules)
+    return alarms, certified, len(every)
+
+
+def _in_force(sets: dict[int, Detectors], scores: dict[int, dict], night: str) -> int | None:  # type: ignore[type-arg]
+    """The number of the approved set that scored a night, the newest if several did."""
+    found = [n for n in scores if n in sets and (sets[n].since or "") <= night]
+    return max(found, default=None)
+
+
+def _signals(
+    limits: Calibration,
+    number: int,
+    night: str,
+    scores: dict[str, dict[int, dict]],  # type: ignore[type-arg]
+    effects: dict[tuple[str, int], dict[tuple[str, ...], bool]],
+    material: bool,
+) -> list[Signal]:
+    before = [n for n in sorted(scores) if n <= night and number in scores[n]][-LOOK_BACK:]
+    track = np.array([[scores[n][number].get(s, np.nan) for s in limits.series] for n in before])
+    out = []
+    for e in excesses(limits, before, track):
+        known = effects.get((night, number), {}).get(tuple(e.series.as_list()))
+        effect = Effect(0.0, "", "" if known is not None else UNASKED, material if known is None else known)
+        nan = float("nan")
+        out.append(
+            Signal(
+                night,
+                e.series.monitor,
+                e.series.subject,
+                e.series.statistic,
+                e.kind,
+                e.score,
+                nan,
+                nan,
+                e.score,
+                e.since,
+                e.lasts,
+                True,
+                effect,
+                limits.certified,
+            )  # fmt: skip
+        )
+    return out
+
+
+def _effects(stores: Stores, model: Model, nights: list[str]) -> dict[tuple[str, int], dict[tuple[str, ...], bool]]:
+    """Whether an effect was found material, by night, set and series."""
+    table = stores.lake.read("findings", model.name, nights)
+    out: dict[tuple[str, int], dict[tuple[str, ...], bool]] = {}
+    keys = ["window", "detectors", "monitor", "subject", "statistic", "against", "material"]
+    if not set(FINDINGS.names) <= set(table.column_names):
+        return out
+    known = table.filter(table["material"].is_valid())
+    for window, number, *series, material in zip(*(known[k].to_pylist() for k in keys), strict=True):
+        out.setdefault((window, number), {})[tuple(series)] = material
+    return out
+
+
+def _after(standing: Standing, changed: tuple, alarms: tuple, night: str, rules: Rules) -> Standing:  # type: ignore[type-arg]
+    """What is known on the next night."""
+    incidents = {i.number: i for i in (*standing.incidents, *changed)}
+    return replace(
+        standing,
+        incidents=tuple(incidents.values()),
+        alarms=(*standing.alarms, *alarms),
+        newest=night,
+        next_number=max(incidents, default=0) + 1,
+    )
+
+
+__all__ = ["WhatIf", "whatif"]
