@@ -34,7 +34,9 @@ VERSION = "tidegate-monitors/1"
 """Changes with every change of what a monitor computes; stored scores of another version are not mixed."""
 
 CERTIFIED = 182
-"""Nights of reference below which a budget cannot be certified: 26 weeks."""
+"""Days that the reference spans, below which a budget cannot be certified: 26 weeks."""
+PRESENT = 0.9
+"""Share of these days that have a night."""
 LEAST = 42
 """Nights below which nothing is calibrated: 6 of each weekday."""
 MOST = 364
@@ -69,6 +71,7 @@ class Calibration:
 
     budget: float
     nights: int
+    days: int
     series: tuple[Series, ...]
     marginals: tuple[Marginal | None, ...]
     weekday: Floats
@@ -84,7 +87,12 @@ class Calibration:
     @property
     def certified(self) -> bool:
         """Whether the budget is kept with the stated tolerance."""
-        return self.nights >= CERTIFIED and self.rates[1] <= 1.5 * self.budget
+        return self.long_enough and 0 < self.rates[1] <= 1.5 * self.budget
+
+    @property
+    def long_enough(self) -> bool:
+        """Whether the reference has the 26 weeks without which nothing is certified."""
+        return self.days >= CERTIFIED and self.nights >= PRESENT * CERTIFIED
 
     @property
     def words(self) -> str:
@@ -95,7 +103,7 @@ class Calibration:
             return f"{of}: certified, {low:.2g} to {high:.2g} false pages expected"
         if self.budget == 0:
             return f"{of}: no page for drift, only for faults and proven harm"
-        why = f"{CERTIFIED} nights needed" if self.nights < CERTIFIED else "the limits tried do not reach it"
+        why = "the limits tried do not reach it" if self.long_enough else f"{CERTIFIED} nights needed"
         return f"{of}: not certifiable, range {low:.2g} to {high:.2g} false pages ({why})"
 
     @property
@@ -116,7 +124,7 @@ class Calibration:
 
     def as_dict(self) -> dict[str, Any]:
         return {
-            "version": self.version, "budget": self.budget, "nights": self.nights, "sudden": self.sudden,
+            "version": self.version, "budget": self.budget, "nights": self.nights, "days": self.days, "sudden": self.sudden,
             "gradual": self.gradual, "rates": list(self.rates), "series": [s.as_list() for s in self.series],
             "marginals": [m and m.as_dict() for m in self.marginals], "weekday": self.weekday.tolist(),
             "sudden_rates": self.sudden_rates.tolist(), "gradual_rates": self.gradual_rates.tolist(),
@@ -131,7 +139,7 @@ class Calibration:
                 "calibration", VERSION, str(body["version"]), "calibrate again: tidegate detectors propose"
             )
         return cls(
-            body["budget"], body["nights"], tuple(Series(*s) for s in body["series"]),
+            body["budget"], body["nights"], body["days"], tuple(Series(*s) for s in body["series"]),
             tuple(m and Marginal.from_dict(m) for m in body["marginals"]),
             np.array(body["weekday"]).reshape(7, -1), _number(body["sudden"]), _number(body["gradual"]),
             (_number(body["rates"][0]), _number(body["rates"][1])), np.array(body["sudden_rates"]),
@@ -167,7 +175,18 @@ def calibrate(
     truth = Nuisance(autocorrelation=max(0.2, autocorrelation(_scores(marginals, values - effects[weekdays]))))
     rates = _rates(values, weekdays, series, effects, marginals, truth, rule, rng)
     found = Calibration(
-        budget, len(values), tuple(series), marginals, effects, math.inf, math.inf, (0.0, 0.0), *rates, rule, truth
+        budget,
+        len(values),
+        (dates[-1] - dates[0]).days + 1,
+        tuple(series),
+        marginals,
+        effects,
+        math.inf,
+        math.inf,
+        (0.0, 0.0),
+        *rates,
+        rule,
+        truth,
     )
     return _limited(found, budget)
 
@@ -271,7 +290,7 @@ def _limited(c: Calibration, budget: float) -> Calibration:
         if at >= 0:
             rates += points[[1, 3], at]
     return Calibration(
-        budget, c.nights, c.series, c.marginals, c.weekday, limits[0], limits[1], (float(rates[0]), float(rates[1])),
+        budget, c.nights, c.days, c.series, c.marginals, c.weekday, limits[0], limits[1], (float(rates[0]), float(rates[1])),
         c.sudden_rates, c.gradual_rates, c.rule, c.nuisance, c.version,
     )  # fmt: skip
 

@@ -78,7 +78,7 @@ class Marginal:
         """Standard scores, any shape; NaN stays NaN (no information), ±inf is ±8."""
         d = _beyond(values - self.median, self.floor)
         z = ndtri(np.interp(d, self.points, self.shares - np.diff(self.shares, prepend=0.0) / 2))
-        with np.errstate(invalid="ignore", under="ignore"):
+        with np.errstate(invalid="ignore", under="ignore", over="ignore"):
             above = -ndtri(np.maximum(self.above * np.exp(-(d - self.high) / self.scale_high), 1e-16))
             below = ndtri(np.maximum(self.below * np.exp(-(self.low - d) / self.scale_low), 1e-16))
             z = np.where(d > self.high, above, np.where(d < self.low, below, z))

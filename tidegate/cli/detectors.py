@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 Budget = Annotated[float | None, typer.Option(help="False pages in 30 days; left out, the model's share.")]
 Number = Annotated[int, typer.Argument(help="Number of a set, as `detectors list` shows it.", min=1)]
-group = typer.Typer(
-    no_args_is_help=True, help="The limits of a model's monitors: what is in force, proposed, approved."
-)
+group = typer.Typer(no_args_is_help=True, help="The limits of a model's monitors.")
 
 
 def aa(
@@ -82,21 +80,23 @@ def _dates(stores: Stores, dataset: str, first: date | None, last: date | None) 
     if first and last:
         return first, last
     known = [s.window for s in stores.data.many("batches", dataset)]
-    files = stores.project.dataset(dataset).source.files
-    if len(known) < 2 and files and "{date}" in files:
-        before, after = files.split("{date}", 1)
-        found = stores.home.root.glob(f"{before}*{after}")
-        known = sorted(
-            p.as_posix()[len((stores.home.root / before).as_posix()) + (before.endswith("/")) :][:10] for p in found
-        )
-    if not known and not (first and last):
-        raise UsageError(
-            f"nights of {dataset}",
-            "stored windows, or --from and --to",
-            "none",
-            "run tidegate nightly, or name the dates",
-        )
+    if len(known) < 2:
+        known = _source_dates(stores, dataset)
+    if not known:
+        wanted, do = "stored windows, or --from and --to", "run tidegate nightly, or name the dates"
+        raise UsageError(f"nights of {dataset}", wanted, "none", do)
     return first or date.fromisoformat(known[0]), last or date.fromisoformat(known[-1])
+
+
+def _source_dates(stores: Stores, dataset: str) -> list[str]:
+    """The dates that the source has a file for, where its name holds the date."""
+    files = stores.project.dataset(dataset).source.files
+    if not files or files.count("{date}") != 1:
+        return []
+    before, after = files.split("{date}")
+    found = stores.home.root.glob(before + "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]" + after)
+    names = [p.relative_to(stores.home.root).as_posix() for p in found]
+    return sorted(n[len(before) : len(before) + 10] for n in names)
 
 
 def whatif(ctx: typer.Context, model: Model, budget: Budget = None, as_json: Json = False) -> None:
@@ -113,10 +113,11 @@ def whatif(ctx: typer.Context, model: Model, budget: Budget = None, as_json: Jso
 
         typer.echo(json.dumps(asdict(found), indent=1))
         return
-    typer.echo(f"{model}: with a budget of {found.budget:g} in 30 days, {found.nights} nights "
-               f"({found.certified_nights} with certified limits) come to {found.pages} pages"
-               + (f" ({found.perhaps} more if every effect that was not worked out were material)" if found.perhaps else "")
-               + f" and {found.tickets} tickets")  # fmt: skip
+    perhaps = f" ({found.perhaps} more if effects that nobody worked out were material)" if found.perhaps else ""
+    typer.echo(
+        f"{model}: with a budget of {found.budget:g} in 30 days, {found.nights} nights ({found.certified_nights} with "
+        f"certified limits) come to {found.pages} pages{perhaps} and {found.tickets} tickets"
+    )
     show([{"window": a.window, "severity": a.severity, "cause": a.cause, "about": a.about, "subject": a.subject}
           for a in found.alarms if a.severity != "digest"], False, empty="no page and no ticket")  # fmt: skip
 

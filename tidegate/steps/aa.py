@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tidegate.alarms.aa import Rate, pages, permuted, rate, simulated_pages, together
 from tidegate.alarms.budget import budget_of
-from tidegate.alarms.calibration import CERTIFIED, Calibration, calibrate
+from tidegate.alarms.calibration import CERTIFIED, PRESENT, Calibration, calibrate
 from tidegate.config.model import Model
 from tidegate.steps.calibrate import rule_of
 from tidegate.steps.power import NIGHTS, power
@@ -75,9 +75,10 @@ def aa(
     say(f"taking in {first} to {last}")
     nights = take_in(stores, model, first, last, now)
     share = budget_of(model, stores.project.models(), stores.project.platform) if budget is None else budget
-    half = len(nights) // 2
-    enough = half >= CERTIFIED * 0.9
-    learned = half if enough else len(nights)
+    cut = (date.fromisoformat(nights[0]) + timedelta(days=CERTIFIED)).isoformat() if nights else ""
+    half = sum(n < cut for n in nights)
+    # Two halves of 26 weeks, or else all of them set the limits and none is left to measure on.
+    learned = half if len(nights) - half >= PRESENT * CERTIFIED else len(nights)
     calendar = stores.project.calendar(stores.project.dataset(model.dataset))
     window = calendar.shift(calendar.window(last), 40)
     if len(nights) < 2 * NIGHTS:

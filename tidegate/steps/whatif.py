@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -60,7 +61,8 @@ def _judged(stores: Stores, model: Model, budget: float, *, material: bool) -> t
     scores = scores_of_nights(stores, model, nights)
     effects = _effects(stores, model, nights)
     quality = stores.data_records.verdicts(model.dataset, "quality")
-    standing, alarms, certified = Standing(), [], 0
+    alarms: list[Alarm] = []
+    standing, certified = Standing(), 0
     every = sorted({*nights, *(n for n, v in quality.items() if not v.passed and nights and n >= nights[0])})
     for night in every:
         signals: list[Signal] = []
@@ -96,25 +98,9 @@ def _signals(
     for e in excesses(limits, before, track):
         known = effects.get((night, number), {}).get(tuple(e.series.as_list()))
         effect = Effect(0.0, "", "" if known is not None else UNASKED, material if known is None else known)
-        nan = float("nan")
-        out.append(
-            Signal(
-                night,
-                e.series.monitor,
-                e.series.subject,
-                e.series.statistic,
-                e.kind,
-                e.score,
-                nan,
-                nan,
-                e.score,
-                e.since,
-                e.lasts,
-                True,
-                effect,
-                limits.certified,
-            )  # fmt: skip
-        )
+        series, size = e.series, (e.score, math.nan, math.nan, e.score)
+        told = Signal(night, series.monitor, series.subject, series.statistic, e.kind, *size, e.since, e.lasts, True)
+        out.append(replace(told, effect=effect, certified=limits.certified))
     return out
 
 
