@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -30,11 +32,15 @@ def status(ctx: typer.Context, model: Model, as_json: Json = False) -> None:
         }
         for n in nights
     ]
-    if not as_json:
-        typer.echo(
-            f"{model}: champion {plan.champion or 'none'}, plan revision {plan.revision}, "
-            + (f"version {waiting['version']} is {waiting['status']}" if waiting else "no candidate")
-        )
+    if as_json:
+        candidate = {k: waiting[k] for k in ("version", "status", "digest")} if waiting else None
+        known = {"model": model, "plan": asdict(plan), "candidate": candidate, "nights": rows}
+        typer.echo(json.dumps(known, indent=1, default=str))
+        return
+    typer.echo(
+        f"{model}: champion {plan.champion or 'none'}, plan revision {plan.revision}, "
+        + (f"version {waiting['version']} is {waiting['status']}" if waiting else "no candidate")
+    )
     show(rows, as_json, empty=f"no nights yet. Next: tidegate nightly {model}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
@@ -49,6 +50,7 @@ def release(
     why: Annotated[str, typer.Option(help="Why; kept in the ledger.")],
     row: Annotated[list[str] | None, typer.Option(help="Row ids; all of the window by default.")] = None,
     batch: Annotated[bool, typer.Option(help="Let the batch through although it was blocked.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Let refused rows, or a blocked batch, through; ingest runs again at once."""
     from tidegate.steps.release import release as step
@@ -58,10 +60,13 @@ def release(
         raise UsageError("release", "--by and --why", "an empty text", "say who releases and why")
     stores = open_stores(home_of(ctx))
     verdict, rows = step(stores, dataset, window, rows=row, batch=batch, by=by, why=why)
-    typer.echo(
-        f"{dataset} {window}: {rows} rows released, window now {verdict.outcome}"
-        + "".join(f"\n  {r}" for r in verdict.reasons)
-    )
+    if as_json:
+        typer.echo(json.dumps({"released": rows, **verdict.as_dict()}, default=str))
+    else:
+        typer.echo(
+            f"{dataset} {window}: {rows} rows released, window now {verdict.outcome}"
+            + "".join(f"\n  {r}" for r in verdict.reasons)
+        )
     raise typer.Exit(0 if verdict.passed else 3)
 
 

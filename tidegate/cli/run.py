@@ -122,9 +122,12 @@ def approve(
     version: Annotated[int, typer.Argument(help="Version that passed the gate.")],
     by: Annotated[str, typer.Option(help="Who approves.")],
     why: Annotated[str, typer.Option(help="Why; kept in the ledger.")] = "",
+    as_json: Json = False,
 ) -> None:
     """Promote a challenger that passed the gate."""
     home = flow_home(ctx)
+    from dataclasses import asdict
+
     from tidegate.clock import now
     from tidegate.steps.promote import promote
     from tidegate.steps.stores import open_stores
@@ -133,6 +136,9 @@ def approve(
     settings = stores.project.model(model)
     window = stores.project.calendar(stores.project.dataset(settings.dataset)).of(now())
     plan = promote(stores, settings, version, window, now(), why={"approval": why}, by=by)
+    if as_json:
+        typer.echo(json.dumps(asdict(plan), default=str))
+        return
     typer.echo(f"{model}: version {plan.champion} is champion, plan revision {plan.revision}")
 
 

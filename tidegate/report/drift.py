@@ -1,8 +1,8 @@
 """What a drift report compares: each column in a form that can be drawn, with the limit it is held to.
 
-A report looks at samples, so its reference is one too. Statistics and limits are those of the
-nightly findings: PSI over the reference's own deciles or categories, and the share of rows
-without a value.
+A report looks at samples, so its reference is one too. It takes PSI over the reference's own deciles
+or categories, and the share of rows without a value; a limit is the model's margin plus what sampling
+explains. Alarms go by the nightly findings instead, which see every row and know the weekdays.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def comparison(
             left_out[name] = "text: only its length is compared"
         old, new = _values(reference, column, kind), _values(current, column, kind)
         if column not in partial and len(old) and len(new) and (old.isna().any() or new.isna().any()):
-            # As the nightly findings: three standard errors of a share, at its widest.
+            # Three standard errors of a share, at its widest.
             margin = limits.missing_margin + 1.5 / math.sqrt(len(new))
             states = _states(reference, column, old), _states(current, column, new)
             fields.append(Field(_unlike(f"{name} (without a value)", taken), "state", states[0], states[1], margin))

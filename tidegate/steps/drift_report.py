@@ -82,6 +82,8 @@ def drift_report(stores: Stores, model: Model, window: Window, now: datetime) ->
     columns, private = _columns(stores, model)
     made = comparison(columns, reference, current, model.monitors, partial=(PREDICTION, LABEL))
     left_out = private | made.left_out
+    if PREDICTION in made.left_out and not inferences.num_rows:
+        left_out[PREDICTION] = "the window was not scored"
     if LABEL in made.left_out and current[LABEL].isna().all():
         left_out[LABEL] = f"none known yet; due {delay_nights(model)} nights after the window"
     if not made.fields:

@@ -26,6 +26,8 @@ def test_numbers_are_counted_on_the_references_own_deciles():
     assert r.sum() == 1000
     assert r.min() >= 99
     assert c.tolist() == [1, *[0] * 8, 1]
+    r, _ = counts("number", reference, pd.Series([1e9] * 5000))
+    assert r.tolist() == [100] * 10
 
 
 def test_the_yardstick_does_not_move_with_the_window():
