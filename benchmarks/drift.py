@@ -113,7 +113,7 @@ def _write(
     out.parent.mkdir(parents=True, exist_ok=True)
     body = {
         "machine": machine(),
-        "threads": {name: "not set" for name in THREADS},
+        "threads": dict.fromkeys(THREADS, "not set"),
         "sizes": list(sizes),
         "versions": versions,
         "not_installed": faults,
@@ -140,7 +140,8 @@ def machine() -> dict[str, Any]:
 
 
 def _commit() -> str:
-    git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607
+    command = ["git", "describe", "--always", "--dirty"]
+    git = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return git.stdout.strip() or "unknown"
 
 

@@ -14,8 +14,7 @@ warnings.filterwarnings("ignore")
 
 
 def imports() -> None:
-    import evidently
-    import evidently.presets
+    import evidently.presets  # noqa: F401
     import pandas  # noqa: F401
 
 
@@ -28,7 +27,7 @@ def judge(asked: Namespace) -> Verdicts:
     if asked.sample:
         reference, current = (x.sample(min(asked.sample, len(x)), random_state=1) for x in (reference, current))
     filled = reference.notna().any() & current.notna().any()
-    out: dict[str, bool | str] = {name: "no values: it raises for all columns" for name in filled.index[~filled]}
+    out: dict[str, bool | str] = dict.fromkeys(filled.index[~filled], "no values: it raises for all columns")
     numbers = [c for c in filled.index[filled] if reference[c].dtype.kind == "f"]
     text = [c for c in filled.index[filled] if c not in numbers]
     told = DataDefinition(numerical_columns=numbers, categorical_columns=text)

@@ -14,7 +14,7 @@ P = 0.05
 
 
 def imports() -> None:
-    import pyarrow.parquet
+    import pyarrow.parquet  # noqa: F401
     import scipy.stats  # noqa: F401
 
 

@@ -26,9 +26,7 @@ def judge(asked: Namespace) -> Verdicts:
 
     reference, current = (why.log(pd.read_parquet(path)).profile().view() for path in (asked.reference, asked.current))
     scores = calculate_drift_scores(current, reference, with_thresholds=True)
-    return {
-        name: "no score" if score is None else score["drift_category"] == "DRIFT" for name, score in scores.items()
-    }
+    return {name: "no score" if score is None else score["drift_category"] == "DRIFT" for name, score in scores.items()}
 
 
 answer(imports, judge)
