@@ -54,12 +54,16 @@ whether it drifted, at the tool's own defaults. CPU seconds are user and system 
 children, so that threads and other work on the machine do not flatter anybody; memory is its peak. The peers
 take turns in every round, in an order that moves on by one. Each has an environment of its own with pinned
 versions (`benchmarks/peers/*.txt`), reads with the same pyarrow, and uses as many threads as it likes.
-*Work* is CPU without the import, *all* is with it; both ratios are to Tidegate. Scipy has no default: p < .05.
+*Work* is CPU after the imports, *all* is the whole process; both ratios are to Tidegate. Scipy has no default: p < .05.
 NannyML alerts by chunk: half of the chunks make a verdict. Evidently on a sample reads the whole files first.
 
-Eight columns drift: {shifted}. Seventeen do not, among them all null, constant, 95 % NaN, infinite values,
-heavy tails, and as many distinct strings as rows (a million at most).
-""".format(shifted="; ".join(f"`{name}` ({what})" for name, what in SHIFTED.items()))
+Eight columns drift:
+
+{shifted}
+
+Seventeen do not, among them all null, constant, 95 % NaN, infinite values, heavy tails, and as many distinct
+strings as rows (a million at most).
+""".format(shifted="\n".join(f"- `{name}`: {what}" for name, what in SHIFTED.items()))
 
 HISTORY = """
 Profiles of 1,000 rows × 25 columns a night in a real Delta lake, written and read through Tidegate's adapters.
@@ -102,7 +106,7 @@ def _costs(drift: Body, rows: int) -> str:
         if own and own.runs:
             ratios = [_times(c.work_s / own.work_s), _times(c.cpu_s / own.cpu_s)]
         cold = cost(runs, name, rows, "cold")
-        lines.append([TITLES[name], f"{c.work_s:.2f}", f"{c.cpu_s:.2f} ({c.least_s:.2f}–{c.most_s:.2f})", *ratios,
+        lines.append([TITLES[name], f"{c.work_s:.3g}", f"{c.cpu_s:.2f} ({c.least_s:.2f}–{c.most_s:.2f})", *ratios,
                       f"{c.wall_s:.2f}", f"{cold.wall_s:.2f}" if cold else "", f"{c.peak_mb:.0f}", c.runs])  # fmt: skip
     head = ["", "work, CPU s", "all, CPU s (range)", "work ÷", "all ÷", "wall s", "wall s, cold", "peak MB", "runs"]
     return _table(head, lines)
@@ -138,7 +142,7 @@ def _night(night: Body) -> str:
 
 def _short(drift: Body, history: Body) -> str:
     missed = [f for f in figures.of(drift, history) if not f.met]
-    out = [f"{f.what}: {f.target} is wanted, {f.measured} was measured." for f in missed]
+    out = [f"{f.what}: wanted {f.target}, {f.measured}." for f in missed]
     for name, why in drift["not_installed"].items():
         out.append(f"{name} does not install: {clean(why)}.")
     out += [f"{TITLES[p]} at {int(s):,} rows: {why}." for p, skipped in drift["skipped"].items()

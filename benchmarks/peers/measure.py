@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 # Nothing leaves the machine, and no peer waits for a server that it cannot reach.
 QUIET = {
@@ -24,9 +25,13 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXP
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """CPU is user and system time of the process and its children; memory is its peak RSS."""
+    """CPU is user and system time of the process and its children; memory is its peak RSS.
+
+    ``work_s`` is the part of the CPU that came after the imports, as the process itself saw it.
+    """
 
     cpu_s: float
+    work_s: float
     wall_s: float
     peak_mb: float
     load: float
@@ -53,18 +58,21 @@ def run(command: Sequence[str | Path], root: Path, limit_s: float = 900.0) -> Ru
         wall = time.perf_counter() - began
         alarm.cancel()
         child.returncode = os.waitstatus_to_exitcode(status)
-        verdicts, fault = _answer(child.returncode, out.seek(0) or out.read(), err.seek(0) or err.read())
+        out.seek(0), err.seek(0)
+        said, fault = _answer(child.returncode, out.read(), err.read())
     if child.returncode < 0 and wall >= limit_s:
         fault = f"stopped after {limit_s:.0f} s"
     cpu = used.ru_utime + used.ru_stime
-    return Run(round(cpu, 3), round(wall, 3), round(used.ru_maxrss / 1024, 1), round(load, 2), verdicts, fault)
+    peak = round(used.ru_maxrss / 1024, 1)
+    return Run(round(cpu, 3), said["work_s"], round(wall, 3), peak, round(load, 2), said["verdicts"], fault)
 
 
-def _answer(code: int, out: bytes, err: bytes) -> tuple[Mapping[str, bool | str], str]:
+def _answer(code: int, out: bytes, err: bytes) -> tuple[dict[str, Any], str]:
+    """What the script printed last, and why it failed if it did."""
     if code:
-        said = err.decode(errors="replace").strip().splitlines()
-        return {}, (said[-1] if said else f"left with {code}")[:300]
-    return json.loads(out.decode().strip().splitlines()[-1])["verdicts"], ""
+        last = err.decode(errors="replace").strip().splitlines()[-1:]
+        return {"work_s": 0.0, "verdicts": {}}, (last[0] if last else f"left with {code}")[:300]
+    return json.loads(out.decode().strip().splitlines()[-1]), ""
 
 
 def forget(paths: Sequence[Path]) -> None:

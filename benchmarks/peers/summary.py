@@ -15,7 +15,7 @@ Runs = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Median CPU seconds of a peer at one size, their range, and what is left without the import.
+    """Median CPU seconds of a peer at one size, their range, and those of the work after the imports.
 
     ``wall_s`` and ``peak_mb`` are medians too; ``fault`` is why there is no figure.
     """
@@ -58,11 +58,9 @@ def cost(runs: Runs, peer: str, rows: int, state: str = "warm") -> Cost | None:
     if not good:
         return Cost(0, *[math.nan] * 6, fault=found[0]["fault"])
     cpu = [r["cpu_s"] for r in good]
-    middle = statistics.median(cpu)
-    work = middle - import_cost(runs, peer)
-    wall, peak = (statistics.median(r[k] for r in good) for k in ("wall_s", "peak_mb"))
+    work, wall, peak = (statistics.median(r[k] for r in good) for k in ("work_s", "wall_s", "peak_mb"))
     fault = next((r["fault"] for r in found if r["fault"]), "")
-    return Cost(len(good), middle, min(cpu), max(cpu), work, wall, peak, fault)
+    return Cost(len(good), statistics.median(cpu), min(cpu), max(cpu), work, wall, peak, fault)
 
 
 def answers(runs: Runs, peer: str, rows: int) -> Answers | None:
