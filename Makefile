@@ -4,10 +4,10 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3,$(if $(shell com
 PY := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: permuted demo test check faults bench lint types imports doctest clean lock help
+.PHONY: permuted demo test check faults bench bench-quick lint types imports doctest clean lock help
 
 help: ## Show the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 $(READY): requirements.lock requirements-uv.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: expected Python 3.11 or 3.12 on the path, found neither. Next: install one, or make PYTHON=/path/to/python"; exit 2; }
@@ -44,8 +44,16 @@ doctest: $(READY)
 faults: $(READY) ## Every row of the fault catalogue that has a test, a line each
 	@$(PY) tests/faults.py
 
-bench: $(READY) ## Measure; writes var/bench
+bench: $(READY) ## Measure, beside the peers; writes var/bench and docs/benchmarks.md (25 min)
+	@$(PY) examples/flights/prepare.py var/flights
 	@$(PY) benchmarks/night.py
+	@$(PY) benchmarks/drift.py
+	@$(PY) benchmarks/history.py
+	@$(PY) benchmarks/page.py --date $$(date +%F) > var/bench/benchmarks.md
+	@cp var/bench/benchmarks.md docs/benchmarks.md
+
+bench-quick: $(READY) ## The cheaper peers at 100,000 and 1,000,000 rows; writes var/bench/drift-quick.json (6 min)
+	@$(PY) benchmarks/drift.py --quick
 
 permuted: $(READY) ## A year in which nothing drifts: no retrain may be for decay (SEEDS="1 2")
 	@$(PY) examples/flights/prepare.py var/flights

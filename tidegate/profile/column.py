@@ -10,11 +10,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate.errors import UsageError
+from tidegate.profile.exact import Expansion, expansion
 from tidegate.profile.grid import Axis, bucket_of
+from tidegate.profile.kernel import FARTHEST, Counted, Kernel
 
 OTHER = "\x00other"
-FARTHEST = 1e150
+UNIT = 65_536
+"""Up to so many rows are sorted, which finds every atom and makes the order of rows immaterial."""
 
 
 def _no_ints() -> NDArray[np.int64]:
@@ -31,9 +33,11 @@ class ColumnProfile:
 
     ``n`` rows, of which ``missing`` are null or NaN and ``infinite`` are ±inf; the rest is
     `present`. Numbers have sorted ``buckets`` and categories sorted ``names``, with ``rows``
-    beside them; ``atoms`` is the one value a bucket holds, or NaN if it holds several.
-    ``total`` and ``squares`` are sums of ``x - offset`` and of its square over the finite
-    values (a distance beyond 1e150 counts as 1e150, so that they stay finite).
+    beside them; ``atoms`` is the one value a bucket holds, or NaN if it holds several or that was
+    not looked into (units of more than 65,536 rows, buckets with few of them).
+    ``total`` and ``squares`` are sums of ``x - offset`` and of its square over the finite values
+    (a distance beyond 1e150 counts as 1e150, so that they stay finite), and ``carries`` what
+    rounding left of the two, so that merging is exact.
     """
 
     axis: Axis
@@ -48,6 +52,7 @@ class ColumnProfile:
     atoms: NDArray[np.float64] = field(default_factory=_no_floats)
     names: tuple[str, ...] = ()
     rows: NDArray[np.int64] = field(default_factory=_no_ints)
+    carries: tuple[Expansion, Expansion] = ((), ())
 
     __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
@@ -86,11 +91,17 @@ class ColumnProfile:
 
     def merge(self, other: ColumnProfile, cap: int) -> ColumnProfile:
         """The profile of both sides' rows; see `merge_columns`."""
+        from tidegate.profile.merging import merge_columns
+
         return merge_columns([self, other], cap)
 
 
-def number_column(values: NDArray[np.float64], axis: Axis) -> ColumnProfile:
-    """The profile of numbers (NaN is missing), the same bits in whatever order the rows come.
+def number_column(values: NDArray[np.float64], axis: Axis, kernel: Kernel | None = None) -> ColumnProfile:
+    """The profile of one unit of numbers (NaN is missing).
+
+    Up to 65,536 rows give the same bits in whatever order they come, and every atom is told. More
+    rows are counted in one pass: the same counts, sums in the order of the rows, atoms of heavy
+    buckets only.
 
     Examples
     --------
@@ -98,11 +109,24 @@ def number_column(values: NDArray[np.float64], axis: Axis) -> ColumnProfile:
     >>> c.present, c.missing, c.infinite, c.rows.tolist(), c.atoms.tolist()
     (3, 1, 1, [2, 1], [1.0, 3.0])
     """
-    infinite = int(np.isinf(values).sum())
-    x = np.sort(values[np.isfinite(values)]) + 0.0
-    missing = len(values) - len(x) - infinite
+    n = len(values)
+    # One pass tells whether there is anything to leave out: NaN and inf reach the extremes.
+    infinite, x = 0, values
+    if n and not (np.isfinite(values.min()) and np.isfinite(values.max())):
+        infinite = int(np.isinf(values).sum())
+        x = values[np.isfinite(values)]
+    missing = n - len(x) - infinite
     if not len(x):
-        return ColumnProfile(axis, len(values), missing, infinite)
+        return ColumnProfile(axis, n, missing, infinite)
+    c = _sorted(x, axis) if n <= UNIT else (kernel or Kernel()).count(x, axis)
+    return ColumnProfile(
+        axis, n, missing, infinite, c.total, c.squares, c.low, c.high, c.buckets, c.atoms, (), c.rows,
+        (expansion([c.total]), expansion([c.squares])),
+    )  # fmt: skip
+
+
+def _sorted(values: NDArray[np.float64], axis: Axis) -> Counted:
+    x = np.sort(values) + 0.0
     buckets = bucket_of(x, axis)
     starts = np.flatnonzero(np.concatenate(([True], buckets[1:] != buckets[:-1])))
     rows = np.diff(starts, append=len(x))
@@ -110,20 +134,8 @@ def number_column(values: NDArray[np.float64], axis: Axis) -> ColumnProfile:
     with np.errstate(over="ignore", under="ignore"):
         shifted = np.clip(x - axis.offset, -FARTHEST, FARTHEST)
         squares = float((shifted * shifted).sum())
-    return ColumnProfile(
-        axis,
-        len(values),
-        missing,
-        infinite,
-        float(shifted.sum()),
-        squares,
-        float(x[0]),
-        float(x[-1]),
-        buckets[starts],
-        np.where(first == last, first, np.nan),
-        (),
-        rows,
-    )
+    atoms = np.where(first == last, first, np.nan)
+    return Counted(buckets[starts], rows, atoms, float(shifted.sum()), squares, float(x[0]), float(x[-1]))
 
 
 def category_column(counts: Mapping[str, int], missing: int, axis: Axis, cap: int) -> ColumnProfile:
@@ -136,53 +148,6 @@ def category_column(counts: Mapping[str, int], missing: int, axis: Axis, cap: in
         counts = {**kept, OTHER: n - missing - sum(kept.values())}
     names = tuple(sorted(counts))
     return ColumnProfile(axis, n, missing, names=names, rows=np.array([counts[k] for k in names], dtype=np.int64))
-
-
-def merge_columns(columns: Sequence[ColumnProfile], cap: int) -> ColumnProfile:
-    """The profile of all the rows, in time linear in the number of buckets.
-
-    Counts are exactly those of the whole; moments are summed from left to right, so the same
-    order gives the same bits. More than `cap` categories are cut once, at the end: what one of
-    the parts had already put into OTHER stays there.
-
-    Raises
-    ------
-    UsageError
-        The columns are on different axes, or there is none.
-    """
-    if not columns:
-        raise UsageError("profile merge", "at least one profile", "none", "check that the windows were profiled")
-    first, rest = columns[0], columns[1:]
-    for c in rest:
-        if c.axis != first.axis:
-            raise UsageError("profile merge", f"the same axis {first.axis}", str(c.axis), "profile both on one grid")
-    n, missing = sum(c.n for c in columns), sum(c.missing for c in columns)
-    if first.axis.kind == "category":
-        counts: dict[str, int] = {}
-        for c in columns:
-            for name, count in zip(c.names, c.rows.tolist(), strict=True):
-                counts[name] = counts.get(name, 0) + count
-        return category_column(counts, missing, first.axis, cap)
-    total, squares = first.total, first.squares
-    for c in rest:
-        total, squares = total + c.total, squares + c.squares
-    low, high = min(c.low for c in columns), max(c.high for c in columns)
-    infinite = sum(c.infinite for c in columns)
-    return ColumnProfile(first.axis, n, missing, infinite, total, squares, low, high, *_merged_buckets(columns))
-
-
-def _merged_buckets(
-    columns: Sequence[ColumnProfile],
-) -> tuple[NDArray[np.int64], NDArray[np.float64], tuple[str, ...], NDArray[np.int64]]:
-    buckets = np.concatenate([c.buckets for c in columns])
-    if not len(buckets):
-        return _no_ints(), _no_floats(), (), _no_ints()
-    order = np.argsort(buckets.astype(np.uint16), kind="stable")  # a radix sort: linear
-    buckets, atoms = buckets[order], np.concatenate([c.atoms for c in columns])[order]
-    starts = np.flatnonzero(np.concatenate(([True], buckets[1:] != buckets[:-1])))
-    rows = np.add.reduceat(np.concatenate([c.rows for c in columns])[order], starts)
-    least, most = np.minimum.reduceat(atoms, starts), np.maximum.reduceat(atoms, starts)
-    return buckets[starts], np.where(least == most, least, np.nan), (), rows
 
 
 def resolution(column: ColumnProfile) -> float:
@@ -199,7 +164,7 @@ def resolution(column: ColumnProfile) -> float:
     Examples
     --------
     >>> axis = Axis("number")
-    >>> resolution(number_column(np.array([1000.0, 1001.0, 2.0, 2.0]), axis))
+    >>> resolution(number_column(np.array([1000.0, 1000.5, 2.0, 2.0]), axis))
     0.5
     >>> resolution(number_column(np.array([1.0, 1.0, 2.0, 2.0]), axis))
     0.0

@@ -1,9 +1,11 @@
 """The grid: which value falls into which bucket of a profile, frozen per dataset.
 
-A number's bucket is the top 16 bits of ``float32((x - offset) / scale)``, re-ordered so
-that buckets sort as values do. Buckets are fine near the offset and coarse far from it:
-their width is between 1/256 and 1/128 of the distance from the offset, and within 2⁻²⁰ of
-the scale all is one bucket. Without the offset, values far from zero would all share one.
+A number is measured from its cell's offset in units of its cell's scale; its bucket is the sign,
+the power of two and the first 10 bits of that distance, re-ordered so that buckets sort as values
+do. Buckets are fine near the offset and coarse far from it: their width is at most 1/1024 of the
+distance from the offset. Closer than 2⁻²⁴ scales is at the offset, farther than 2⁴⁰ is all one
+bucket. An axis has one cell, or several where the data have a second mode far from the first
+(`tidegate.profile.fit`): bucket = 131,072 · cell + code.
 """
 
 from __future__ import annotations
@@ -20,29 +22,60 @@ from numpy.typing import NDArray
 from tidegate.errors import UsageError
 from tidegate.lineage.digest import json_digest
 
-ENGINE = "tidegate-profile/1"
-LARGEST = float(np.finfo(np.float32).max)
-# Closer to the offset (in scales) is at the offset: rounding must not move an atom there.
-SMALLEST = 2.0**-20
+ENGINE = "tidegate-profile/2"
+MAX_CELLS = 8
+CODES = 131_072
+MIDDLE = 65_536
+"""The code of the offset itself; codes run from 1 to 131,071."""
+MANTISSA = 10
+SHIFT = 23 - MANTISSA
+LOWEST = (127 - 24) << MANTISSA
+"""The float32 bits, shifted, of 2⁻²⁴."""
+SMALLEST_SCALE = 2.0**-1020
+"""Its inverse is still finite."""
 ColumnKind = Literal["number", "category"]
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One column of a grid: its kind, and for numbers the offset and the scale (column's unit)."""
+    """One column of a grid.
+
+    Numbers have an ``offset`` and a ``scale`` (column's unit), and if they need several cells the
+    ascending ``cuts`` between them and the (offset, scale) of each in ``cells``. ``of`` is what is
+    counted: the value, or the length of a text (in characters), of which ``distinct`` different
+    ones were in the sample that fitted the grid.
+    """
 
     kind: ColumnKind
     offset: float = 0.0
     scale: float = 1.0
+    cuts: tuple[float, ...] = ()
+    cells: tuple[tuple[float, float], ...] = ()
+    of: Literal["value", "length"] = "value"
+    distinct: int = 0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.offset) and 0 < self.scale < math.inf):
+        for offset, scale in ((self.offset, self.scale), *self.cells):
+            if not (math.isfinite(offset) and SMALLEST_SCALE <= scale < math.inf):
+                raise UsageError(
+                    "axis",
+                    "a finite offset and a finite scale above 0",
+                    f"offset {offset}, scale {scale}",
+                    "fit it with axis_of",
+                )
+        ordered = all(a < b for a, b in zip(self.cuts, self.cuts[1:], strict=False))
+        if len(self.cells) != (len(self.cuts) + 1 if self.cuts else 0) or len(self.cells) > MAX_CELLS or not ordered:
             raise UsageError(
                 "axis",
-                "a finite offset and a finite scale above 0",
-                f"offset {self.offset}, scale {self.scale}",
+                f"at most {MAX_CELLS} cells with ascending cuts between them",
+                f"{len(self.cells)} cells and cuts {self.cuts}",
                 "fit it with axis_of",
             )
+
+    @property
+    def parts(self) -> tuple[tuple[float, float], ...]:
+        """(offset, scale) of every cell, at least one."""
+        return self.cells or ((self.offset, self.scale),)
 
 
 @dataclass(frozen=True)
@@ -71,67 +104,47 @@ class Grid:
     @classmethod
     def from_dict(cls, body: Mapping[str, Any]) -> Grid:
         """The grid that `as_dict` wrote; raises `UsageError` when another engine wrote it."""
-        if body["engine"] != ENGINE:
-            raise UsageError("grid", ENGINE, str(body["engine"]), "profile the windows again with this version")
-        return cls({n: Axis(**a) for n, a in body["axes"].items()}, int(body["max_categories"]))
+        if body.get("engine") != ENGINE:
+            raise UsageError("grid", ENGINE, str(body.get("engine")), "profile the windows again with this version")
+        return cls({name: _axis(axis) for name, axis in body["axes"].items()}, int(body["max_categories"]))
 
 
-def axis_of(values: NDArray[np.float64]) -> Axis:
-    """An axis fitted to a sample: the offset is its median, the scale a power of two near the
-    middle half's width (with most rows at one value, the others' typical distance from it).
-
-    Parameters
-    ----------
-    values : float array, shape (n,)
-        In the column's unit. NaN and inf are left out; nothing left gives offset 0, scale 1.
-
-    Examples
-    --------
-    >>> axis_of(np.array([10.0, 12.0, 14.0, np.nan]))
-    Axis(kind='number', offset=12.0, scale=4.0)
-    """
-    x = values[np.isfinite(values)] + 0.0
-    if not len(x):
-        return Axis("number")
-    # A value that occurs, never one between two: an atom at the median gets a bucket of its own.
-    low, mid, high = np.quantile(x, [0.25, 0.5, 0.75], method="inverted_cdf")
-    with np.errstate(over="ignore"):
-        width = float(high - low)
-        if not width:  # most rows at one value: one outlier among the rest must not set the scale
-            away = np.abs(x[x != mid] - mid)
-            width = float(np.quantile(away, 0.5, method="inverted_cdf")) if len(away) else 1.0
-    exponent = min(max(round(math.log2(min(width, 1e300))), -1000), 1000)
-    return Axis("number", float(mid), 2.0**exponent)
+def _axis(body: Mapping[str, Any]) -> Axis:
+    cells = tuple((float(offset), float(scale)) for offset, scale in body["cells"])
+    return Axis(**{**body, "cuts": tuple(map(float, body["cuts"])), "cells": cells})
 
 
 def bucket_of(values: NDArray[np.float64], axis: Axis) -> NDArray[np.int64]:
-    """The buckets (0..65535, ordered as the values) of finite values, shape (n,) to (n,).
-
-    Values within 2⁻²⁰ scales of the offset are at the offset, those farther than 3.4e38 scales
-    share the outermost bucket.
+    """The buckets, ordered as the values, of finite values, shape (n,) to (n,).
 
     Examples
     --------
     >>> bucket_of(np.array([-1.0, -0.0, 0.0, 1.0]), Axis("number")).tolist()
-    [16511, 32768, 32768, 49024]
+    [40960, 65536, 65536, 90112]
     """
+    cell = np.searchsorted(axis.cuts, values, side="right")
+    offsets, scales = np.array(axis.parts).T
     with np.errstate(over="ignore", under="ignore"):
-        scaled = np.clip((values - axis.offset) / axis.scale, -LARGEST, LARGEST).astype(np.float32)
-    scaled[np.abs(scaled) < SMALLEST] = 0.0  # -0.0 too
-    bits = scaled.view(np.uint32) >> 16
-    return np.where(bits & 0x8000, 0xFFFF - bits, bits | 0x8000).astype(np.int64)
+        away = ((values - offsets[cell]) * (1 / scales)[cell]).astype(np.float32)
+    bits = away.view(np.int32)
+    sign = bits >> 31
+    code = np.clip(((bits & 0x7FFFFFFF) >> SHIFT) - LOWEST, 0, MIDDLE - 1)
+    return np.asarray(((code ^ sign) - sign + MIDDLE) + CODES * cell, dtype=np.int64)
 
 
 def value_of(buckets: NDArray[np.int64], axis: Axis) -> NDArray[np.float64]:
-    """The middle of each bucket, in the column's unit, shape (n,) to (n,).
+    """The middle of each bucket, in the column's unit, shape (n,) to (n,), never beyond its cell.
 
     Examples
     --------
-    >>> value_of(np.array([32768, 49024]), Axis("number", offset=10.0)).round(3).tolist()
-    [10.0, 11.004]
+    >>> value_of(np.array([65536, 90112]), Axis("number", offset=10.0)).round(4).tolist()
+    [10.0, 11.0005]
     """
-    b = buckets.astype(np.uint32)
-    bits = np.where(b & 0x8000, b & 0x7FFF, 0xFFFF - b).astype(np.uint32)
-    middle = ((bits << 16) | 0x8000).astype(np.uint32).view(np.float32).astype(np.float64)
+    cell = buckets // CODES
+    away = buckets % CODES - MIDDLE
+    bits = ((np.abs(away) + LOWEST) << SHIFT | 1 << (SHIFT - 1)).astype(np.int32)
+    middle = np.where(away == 0, 0.0, np.sign(away) * bits.view(np.float32).astype(np.float64))
+    offsets, scales = np.array(axis.parts).T
+    edges = np.array([-math.inf, *axis.cuts, math.inf])
     with np.errstate(over="ignore"):
-        return np.asarray(middle * axis.scale + axis.offset, dtype=np.float64)
+        return np.asarray(np.clip(middle * scales[cell] + offsets[cell], edges[cell], edges[cell + 1]))

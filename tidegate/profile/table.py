@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -9,15 +11,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidegate.errors import UsageError
+from tidegate.lineage.digest import json_digest, table_digest
 from tidegate.profile.column import ColumnProfile
 from tidegate.profile.grid import Grid
-from tidegate.profile.profile import Profile
+from tidegate.profile.window import Profile
 
 MOMENTS = ("n", "missing", "infinite", "total", "squares", "low", "high")
 SCHEMA = pa.schema(
     [
         ("column", pa.string()),
         ("grid", pa.string()),
+        ("type", pa.string()),
         ("n", pa.int64()),
         ("missing", pa.int64()),
         ("infinite", pa.int64()),
@@ -25,7 +29,9 @@ SCHEMA = pa.schema(
         ("squares", pa.float64()),
         ("low", pa.float64()),
         ("high", pa.float64()),
-        ("buckets", pa.list_(pa.int64())),
+        ("totals", pa.list_(pa.float64())),
+        ("squared", pa.list_(pa.float64())),
+        ("buckets", pa.list_(pa.int32())),
         ("atoms", pa.list_(pa.float64())),
         ("names", pa.list_(pa.string())),
         ("rows", pa.list_(pa.int64())),
@@ -34,21 +40,30 @@ SCHEMA = pa.schema(
 
 
 def to_table(profile: Profile) -> pa.Table:
-    """A row per column, sorted by name; the same profile gives the same table."""
-    digest = profile.grid.digest
-    rows = [
-        {
-            "column": name,
-            "grid": digest,
-            **{f: getattr(c, f) for f in MOMENTS},
-            "buckets": c.buckets,
-            "atoms": c.atoms,
-            "names": c.names,
-            "rows": c.rows,
-        }
-        for name, c in sorted(profile.columns.items())
-    ]
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+    """A row per column, sorted by name; the same profile gives the same table. Without segments."""
+    names = sorted(profile.columns)
+    columns = [profile.columns[name] for name in names]
+    cells: dict[str, Any] = {
+        "column": names,
+        "grid": [profile.grid.digest] * len(names),
+        "type": [profile.schema.get(name) for name in names],
+        **{f: [getattr(c, f) for c in columns] for f in MOMENTS},
+        "totals": _lists([np.array(c.carries[0]) for c in columns], np.float64),
+        "squared": _lists([np.array(c.carries[1]) for c in columns], np.float64),
+        "buckets": _lists([c.buckets for c in columns], np.int32),
+        "atoms": _lists([c.atoms for c in columns], np.float64),
+        "names": _offsets([len(c.names) for c in columns], pa.array(chain(*(c.names for c in columns)), pa.string())),
+        "rows": _lists([c.rows for c in columns], np.int64),
+    }
+    return pa.table([pa.array(cells[f.name], f.type) for f in SCHEMA], schema=SCHEMA)
+
+
+def _lists(parts: list[NDArray[Any]], kind: type) -> pa.Array:
+    return _offsets([len(p) for p in parts], pa.array(np.concatenate([*parts, np.empty(0)]).astype(kind)))
+
+
+def _offsets(sizes: list[int], values: pa.Array) -> pa.Array:
+    return pa.ListArray.from_arrays(pa.array(np.cumsum([0, *sizes]).astype(np.int32)), values)
 
 
 def from_table(table: pa.Table, grid: Grid) -> Profile:
@@ -59,6 +74,9 @@ def from_table(table: pa.Table, grid: Grid) -> Profile:
     UsageError
         The rows were profiled on another grid, or are not one row for each of its columns.
     """
+    missing = set(SCHEMA.names) - set(table.column_names)
+    if missing:
+        raise UsageError("profile", "a table of this engine", f"none of {sorted(missing)}", "profile the window again")
     found = set(table["grid"].to_pylist()) - {grid.digest}
     if found:
         raise UsageError(
@@ -71,20 +89,36 @@ def from_table(table: pa.Table, grid: Grid) -> Profile:
             f"{table.num_rows} rows",
             "read one window at a time",
         )
-    scalars = table.select(["column", *MOMENTS]).to_pylist()
+    scalars = {f: table[f].to_pylist() for f in ("column", "type", *MOMENTS, "totals", "squared")}
+    buckets, atoms, rows = (_cut(table[f], kind) for f, kind in
+                            (("buckets", np.int64), ("atoms", np.float64), ("rows", np.int64)))  # fmt: skip
+    names = table["names"].to_pylist()
     columns = {}
-    for i, row in enumerate(scalars):
-        name = row.pop("column")
+    for i, name in enumerate(scalars["column"]):
         columns[name] = ColumnProfile(
             grid.axes[name],
-            **row,
-            buckets=_ints(table["buckets"][i]),
-            atoms=np.array(table["atoms"][i].values.to_numpy(zero_copy_only=False), dtype=np.float64),
-            names=tuple(table["names"][i].as_py()),
-            rows=_ints(table["rows"][i]),
+            **{f: scalars[f][i] for f in MOMENTS},
+            buckets=buckets(i),
+            atoms=atoms(i),
+            names=tuple(names[i]),
+            rows=rows(i),
+            carries=(tuple(scalars["totals"][i]), tuple(scalars["squared"][i])),
         )
-    return Profile(grid, {name: columns[name] for name in grid.axes})
+    schema = {n: kind for n, kind in sorted(zip(scalars["column"], scalars["type"], strict=True)) if kind is not None}
+    return Profile(grid, {name: columns[name] for name in grid.axes}, schema)
 
 
-def _ints(cell: Any) -> NDArray[np.int64]:
-    return np.array(cell.values.to_numpy(), dtype=np.int64)
+def _cut(column: pa.ChunkedArray, kind: type) -> Callable[[int], NDArray[Any]]:
+    """A list column's cells as arrays, read from its buffers."""
+    cells = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    ends = np.frombuffer(cells.buffers()[1], np.int32, len(cells) + 1, 4 * cells.offset)
+    values = cells.values
+    stored = np.dtype(values.type.to_pandas_dtype())
+    flat = np.frombuffer(values.buffers()[1] or b"", stored, len(values), values.offset * stored.itemsize)
+    return lambda i: flat[ends[i] : ends[i + 1]].astype(kind)
+
+
+def profile_digest(profile: Profile) -> str:
+    """SHA-256 over grid, schema, counts and moments of a profile and its segments."""
+    parts: Iterable[tuple[str, Profile]] = [("", profile), *sorted(profile.segments.items())]
+    return json_digest({"by": profile.by, "parts": [[name, table_digest(to_table(p))] for name, p in parts]})

@@ -8,7 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tidegate.errors import UsageError
-from tidegate.profile.grid import Axis, Grid, axis_of, bucket_of, value_of
+from tidegate.profile.fit import axis_of
+from tidegate.profile.grid import Axis, Grid, bucket_of, value_of
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
