@@ -103,8 +103,12 @@ def test_a_snooze_holds_until_it_is_over_or_things_get_worse(store, make):
     assert [store.night(n, make.drift(n, certified=False)) for n in (1, 2, 3)] == [[], [], []]
     (alarm,) = store.night(4, make.drift(4, certified=False))
     assert (alarm.severity, store.incidents[1].status) == ("ticket", "open")
-    store.person(1, status="snoozed", until=make.day(9))
-    assert told(store.night(5, make.drift(5))) == [("page", "population")]
+    store.person(1, status="snoozed", until=make.day(4))
+    # A blip on the first night after the snooze does not use up what is to be told.
+    assert store.night(5, make.drift(5, certified=False, persistent=False)) == []
+    assert told(store.night(6, make.drift(6, certified=False))) == [("ticket", "population")]
+    store.person(1, status="snoozed", until=make.day(19))
+    assert told(store.night(7, make.drift(7))) == [("page", "population")]
 
 
 def test_freezes_lower_with_their_reason_and_hold_nothing_back_for_good(store, make):
