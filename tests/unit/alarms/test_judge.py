@@ -198,3 +198,51 @@ def test_the_order_of_signals_does_not_matter(make, order, data):
 
 def test_signals_of_other_windows_are_left_out(make):
     assert raise_alarms([make.drift(1)], Standing(), make.rules, make.day(0)) == []
+
+
+def test_a_model_that_does_not_see_its_datasets_trouble_leaves_it_alone(make):
+    one = make.Store()
+    one.night(0, make.drift(0, "temp", statistic="missing"))
+    other = make.Store(replace(make.rules, model="delays"))
+    other.incidents = dict(one.incidents)
+    assert [other.night(n) for n in range(9)] == [[]] * 9
+    assert other.incidents == one.incidents
+
+
+def test_a_ticket_whose_page_the_cap_took_stays_silent_until_it_may_page(store, make):
+    store.night(0, make.drift(0, certified=False))
+    store.rules = replace(make.rules, caps={"night": 1})
+    store.paged = {"night": 1}
+    assert store.night(1, make.drift(1)) == []
+    store.paged = {}
+    assert told(store.night(2, make.drift(2))) == [("page", "population")]
+
+
+def test_the_digest_says_each_cause_once_a_cooldown(store, make):
+    blip = {"persistent": False}
+    assert told(store.night(0, make.drift(0, worse=False))) == [("digest", "improvement")]
+    assert told(store.night(1, make.drift(1, **blip))) == [("digest", "population")]
+    assert store.night(2, make.drift(2, **blip)) == []
+    assert [a.members for a in store.night(3, make.drift(3, **blip), make.drift(3, "temp", **blip))] == [
+        ("distance", "temp")
+    ]
+    assert told(store.night(20, make.drift(20, **blip))) == [("digest", "population")]
+
+
+def test_a_closed_incident_claims_no_signals(store, make):
+    score = make.drift(0, "prediction", "prediction")
+    store.night(0, make.drift(0), score)
+    store.person(1, status="closed", closed=make.day(0), closed_by="ann")
+    assert told(store.night(1, make.drift(1, "prediction", "prediction"))) == [("page", "model")]
+
+
+def test_a_restated_night_keeps_trifles_to_itself(store, make):
+    store.night(0)
+    assert store.night(0, make.drift(0, persistent=False), make.drift(0, "temp", worse=False)) == []
+
+
+def test_the_loudest_signal_gives_the_alarm_its_words(store, make):
+    store.mutes = (Mute("flights", "batch", make.day(0), "ann", "known"),)
+    (alarm,) = store.night(0, make.fault(0), make.harm(0, since=make.day(0)))
+    assert (alarm.severity, alarm.monitor, alarm.members) == ("page", "performance", ("roc_auc", "batch"))
+    assert told(make.Store().night(0, make.fault(0), make.harm(0, since=make.day(0)))) == [("page", "upstream")]
