@@ -186,6 +186,23 @@ incident_events = Table(
     Index("events_of", "namespace", "number", "id"),
 )
 
+# Sets of calibrated limits: one is active a model, others run beside it.
+detectors = Table(
+    "detectors",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    *_who(),
+    Column("model", String(64), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("window", String(10), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("known_at", Instant, nullable=False),
+    Column("since", String(10)),
+    Index("detectors_of", "namespace", "model", "number"),
+)
+
 # A person's wish not to be told of a subject; one that was ended early keeps its row.
 mutes = Table(
     "mutes",

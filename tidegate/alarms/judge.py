@@ -156,10 +156,9 @@ class _Night:
         members = dict.fromkeys([*known.members, *(g.signal.subject for g in found)])
         keys = dict.fromkeys([*known.keys, *(g.signal.key for g in found)])
         quiet = dict.fromkeys([*known.quiet, self.rules.model], 0)
-        over = known.status == "closed" or (known.status == "snoozed" and self.window > known.until)
         since = min(known.since, *(g.signal.since for g in found))
         fresh = replace(known, last=self.window, since=since, members=tuple(members), keys=tuple(keys), quiet=quiet)
-        return replace(fresh, status="open", until="", closed="", closed_by="") if over else fresh
+        return replace(fresh, status="open", closed="", closed_by="") if known.status == "closed" else fresh
 
     def _keep(self, joined: Incident, known: Incident, found: Sequence[Graded]) -> None:
         """Say nothing to anybody, but keep what came."""
@@ -175,10 +174,8 @@ class _Night:
     def _tell(self, incident: Incident, found: Sequence[Graded], severity: Severity, why: str, what: What) -> None:
         alarm = _alarm(incident.cause, found, self.rules, incident, severity, why)
         loudest = max(severity, incident.severity, key=lambda s: LOUDNESS[s])
-        status = "open" if what == "worsened" else incident.status
-        until = "" if status == "open" else incident.until
         self.incidents[incident.number] = replace(
-            incident, severity=loudest, told=self.window, text=alarm.text, status=status, until=until
+            incident, severity=loudest, told=self.window, text=alarm.text, status="open", until=""
         )
         self.events.append(Event(incident.number, what, self.window, note=f"{severity}: {alarm.text}"))
         self.alarms.append(alarm)

@@ -123,6 +123,7 @@ def _known_subject(stores: Stores, model: str, subject: str) -> str:
     settings = stores.project.model(model)
     seen = {m for i in incidents_of(stores).listed(closed=True) for m in i.members}
     known = {*settings.features, *METRICS[settings.kind], "prediction", "label", "rows", *seen}
+    subject = _text(subject, "SUBJECT", 160)
     if subject.split(" [", 1)[0] not in known and subject not in known:
         do = did_you_mean(subject, known, f"name one of {', '.join(settings.features[:5])} …")
         raise UsageError(f"subject of {model}", "a feature, a metric, prediction, label or rows", shown(subject), do)

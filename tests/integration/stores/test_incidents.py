@@ -1,10 +1,14 @@
 import datetime as dt
+import io
 import json
 import threading
 
 import pytest
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, event, text
 
 from tidegate.adapters import control as module
@@ -210,6 +214,19 @@ def test_a_home_of_before_there_were_incidents_keeps_its_alarms(tmp_path, known_
         [signal(0)], RULES, day(0), owner="o", known_at=known_at
     )  # fmt: skip
     assert records.alarms("m") == [*old, alarm]
+
+
+def test_the_migration_is_sql_for_postgresql_too():
+    sql = io.StringIO()
+    opts = {"as_sql": True, "output_buffer": sql}
+    migration = MigrationContext.configure(dialect_name="postgresql", opts=opts)
+    folder = str(module.Path(module.__file__).parent / "migrations")
+    with Operations.context(migration):
+        ScriptDirectory(folder).get_revision("0002").module.upgrade()
+    text = " ".join(sql.getvalue().split())
+    assert "ALTER TABLE alarms DROP CONSTRAINT one_alarm" in text
+    assert "CREATE TABLE incidents" in text
+    assert "TRIGGER" not in text
 
 
 def test_standing_does_not_grow_with_history(incidents, night):

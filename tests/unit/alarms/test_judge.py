@@ -103,8 +103,12 @@ def test_a_snooze_holds_until_it_is_over_or_things_get_worse(store, make):
     assert [store.night(n, make.drift(n, certified=False)) for n in (1, 2, 3)] == [[], [], []]
     (alarm,) = store.night(4, make.drift(4, certified=False))
     assert (alarm.severity, store.incidents[1].status) == ("ticket", "open")
-    store.person(1, status="snoozed", until=make.day(9))
-    assert told(store.night(5, make.drift(5))) == [("page", "population")]
+    store.person(1, status="snoozed", until=make.day(4))
+    # A blip on the first night after the snooze does not use up what is to be told.
+    assert store.night(5, make.drift(5, certified=False, persistent=False)) == []
+    assert told(store.night(6, make.drift(6, certified=False))) == [("ticket", "population")]
+    store.person(1, status="snoozed", until=make.day(19))
+    assert told(store.night(7, make.drift(7))) == [("page", "population")]
 
 
 def test_freezes_lower_with_their_reason_and_hold_nothing_back_for_good(store, make):
@@ -194,3 +198,51 @@ def test_the_order_of_signals_does_not_matter(make, order, data):
 
 def test_signals_of_other_windows_are_left_out(make):
     assert raise_alarms([make.drift(1)], Standing(), make.rules, make.day(0)) == []
+
+
+def test_a_model_that_does_not_see_its_datasets_trouble_leaves_it_alone(make):
+    one = make.Store()
+    one.night(0, make.drift(0, "temp", statistic="missing"))
+    other = make.Store(replace(make.rules, model="delays"))
+    other.incidents = dict(one.incidents)
+    assert [other.night(n) for n in range(9)] == [[]] * 9
+    assert other.incidents == one.incidents
+
+
+def test_a_ticket_whose_page_the_cap_took_stays_silent_until_it_may_page(store, make):
+    store.night(0, make.drift(0, certified=False))
+    store.rules = replace(make.rules, caps={"night": 1})
+    store.paged = {"night": 1}
+    assert store.night(1, make.drift(1)) == []
+    store.paged = {}
+    assert told(store.night(2, make.drift(2))) == [("page", "population")]
+
+
+def test_the_digest_says_each_cause_once_a_cooldown(store, make):
+    blip = {"persistent": False}
+    assert told(store.night(0, make.drift(0, worse=False))) == [("digest", "improvement")]
+    assert told(store.night(1, make.drift(1, **blip))) == [("digest", "population")]
+    assert store.night(2, make.drift(2, **blip)) == []
+    assert [a.members for a in store.night(3, make.drift(3, **blip), make.drift(3, "temp", **blip))] == [
+        ("distance", "temp")
+    ]
+    assert told(store.night(20, make.drift(20, **blip))) == [("digest", "population")]
+
+
+def test_a_closed_incident_claims_no_signals(store, make):
+    score = make.drift(0, "prediction", "prediction")
+    store.night(0, make.drift(0), score)
+    store.person(1, status="closed", closed=make.day(0), closed_by="ann")
+    assert told(store.night(1, make.drift(1, "prediction", "prediction"))) == [("page", "model")]
+
+
+def test_a_restated_night_keeps_trifles_to_itself(store, make):
+    store.night(0)
+    assert store.night(0, make.drift(0, persistent=False), make.drift(0, "temp", worse=False)) == []
+
+
+def test_the_loudest_signal_gives_the_alarm_its_words(store, make):
+    store.mutes = (Mute("flights", "batch", make.day(0), "ann", "known"),)
+    (alarm,) = store.night(0, make.fault(0), make.harm(0, since=make.day(0)))
+    assert (alarm.severity, alarm.monitor, alarm.members) == ("page", "performance", ("roc_auc", "batch"))
+    assert told(make.Store().night(0, make.fault(0), make.harm(0, since=make.day(0)))) == [("page", "upstream")]

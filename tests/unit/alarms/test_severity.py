@@ -3,7 +3,7 @@ from itertools import product
 
 import pytest
 
-from tidegate.alarms.severity import graded, severity_of
+from tidegate.alarms.severity import Mute, graded, severity_of
 
 
 @pytest.mark.parametrize("kind", ["sudden", "gradual", "harm", "fault"])
@@ -34,3 +34,9 @@ def test_what_is_no_page_says_what_it_lacks(make, lacks, why):
     small = lacks.pop("small", False)
     signal = make.drift(**(lacks | ({"effect": replace(make.effect, material=False)} if small else {})))
     assert graded(signal, (), ()).why == why
+
+
+def test_a_mute_holds_up_to_and_including_its_last_night(make):
+    mute = Mute("flights", "distance", make.day(3), "ann", "x")
+    assert [mute.covers(make.drift(n)) for n in (2, 3, 4)] == [True, True, False]
+    assert not mute.covers(make.drift(2, "distances"))

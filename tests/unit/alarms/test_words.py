@@ -45,10 +45,10 @@ def test_names_from_data_cannot_steer_a_terminal_or_flood_it(make):
 def test_every_next_command_is_one_that_exists(make, maker):
     from typer.main import get_command
 
-    from tidegate.cli import alarms, config, inspect, quarantine, run
+    from tidegate.cli import alarms, config, inspect, oncall, quarantine, run
     from tidegate.cli.main import app
 
-    for room in (run, inspect, quarantine, config, alarms):
+    for room in (run, inspect, quarantine, config, alarms, oncall):
         room.add_to(app)
     signal = getattr(make, maker)()
     for cause in ("upstream", "population", "concept", "model", "improvement"):
@@ -57,7 +57,7 @@ def test_every_next_command_is_one_that_exists(make, maker):
         command = get_command(app)
         while hasattr(command, "commands"):
             command = command.commands[words.pop(0)]
-        command.make_context("x", words, resilient_parsing=False)
+        command.make_context("x", words)
 
 
 def test_causes_of_one_signal_have_words(make):

@@ -1,4 +1,4 @@
-"""Incidents, their events and mutes; an alarm is told from others by its cause, too.
+"""Incidents, their events, mutes and sets of detectors; an alarm is told from others by its cause, too.
 
 Written out, not taken from `schema`: what a migration does may never change afterwards.
 """
@@ -14,8 +14,8 @@ branch_labels = None
 depends_on = None
 
 
-def _id() -> sa.Column[int]:
-    return sa.Column("id", sa.Integer, primary_key=True, autoincrement=True)
+def _id(name: str = "id") -> sa.Column[int]:
+    return sa.Column(name, sa.Integer, primary_key=True, autoincrement=True)
 
 
 def _text(name: str, length: int, nullable: bool = False) -> sa.Column[str]:
@@ -50,7 +50,7 @@ def upgrade() -> None:
     _table("incident_events", _id(), _whole("number"), _text("what", 16), _text("window", 10), _text("by", 120),
            sa.Column("note", sa.Text, nullable=False), _moment("at"))  # fmt: skip
     op.create_index("events_of", "incident_events", ["namespace", "number", "id"])
-    if op.get_bind().dialect.name == "sqlite":
+    if op.get_context().dialect.name == "sqlite":
         for change in ("UPDATE", "DELETE"):
             op.execute(
                 f"CREATE TRIGGER incident_events_refuses_{change.lower()} BEFORE {change} ON incident_events "
@@ -62,9 +62,14 @@ def upgrade() -> None:
            _moment("ended_at", True))  # fmt: skip
     op.create_index("mutes_of", "mutes", ["namespace", "model", "until"])
 
+    _table("detectors", _id("number"), _text("model", 64), _whole("version"), _text("window", 10), _text("status", 16),
+           _text("digest", 64), sa.Column("body", sa.JSON, nullable=False), _moment("known_at"),
+           _text("since", 10, True))  # fmt: skip
+    op.create_index("detectors_of", "detectors", ["namespace", "model", "number"])
+
 
 def downgrade() -> None:
-    for name in ("mutes", "incident_events", "incidents"):
+    for name in ("detectors", "mutes", "incident_events", "incidents"):
         op.drop_table(name)
     with op.batch_alter_table("alarms") as batch:
         batch.drop_constraint("one_alarm", type_="unique")
