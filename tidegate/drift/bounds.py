@@ -61,8 +61,9 @@ def bounds(
     -------
     dict of Interval by statistic
         psi (no unit), kl (nats), js and ks (0 to 1), w1_sigma (reference standard deviations),
-        missing (signed change of a share), unseen (share of the window's rows). NaN wherever the distance is NaN, for a PSI over a single bin, and without
-        rows: never 0. A window of one row leaves W1 unbounded (inf).
+        missing (signed change of a share), unseen (share of the window's rows). NaN wherever the
+        distance is NaN, for a PSI over a single bin, and without rows: never 0. A window of one row
+        leaves W1 unbounded (inf).
 
     Raises
     ------
