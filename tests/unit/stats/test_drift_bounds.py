@@ -267,3 +267,32 @@ def test_all_columns_at_once_on_one_grid():
 def test_settings_without_sense_are_refused(call, word):
     with pytest.raises(UsageError, match=word):
         call(categories([5, 5]))
+
+
+def test_the_unit_of_w1_is_an_estimate_too():
+    """With ten million rows and a long tail the standard deviation is what is not known."""
+    rng, runs = np.random.default_rng(29), 800
+    values, q, p = ORDERED["skewed"]
+    gap = np.abs(np.cumsum(q) - np.cumsum(p))
+    true = float((gap[:-1] * np.diff(values)).sum() / math.sqrt((q * values**2).sum() - (q * values).sum() ** 2))
+    draws = zip(rng.multinomial(10**7, q, runs), rng.multinomial(10**7, p, runs), strict=True)
+    bands = [bounds(numbers(values, r), numbers(values, c), confidence=0.9)["w1_sigma"] for r, c in draws]
+    assert np.mean([b.low <= true <= b.high for b in bands]) >= 0.9 - 3 * math.sqrt(0.09 / runs)
+
+
+def test_far_from_zero_a_divergence_varies_more_than_the_noncentral_law_has_it():
+    rng, runs = np.random.default_rng(30), 500
+    q, p = np.array([0.999, 0.001]), np.array([0.5, 0.5])
+    for name, distance in {"psi": psi, "kl": kl}.items():
+        true = distance(p * WHOLE, q * WHOLE)
+        draws = zip(rng.multinomial(20_000, p, runs), rng.multinomial(20_000, q, runs), strict=True)
+        bands = [bounds(categories(r), categories(c), confidence=0.9)[name] for r, c in draws]
+        assert np.mean([b.low <= true <= b.high for b in bands]) >= 0.9 - 3 * math.sqrt(0.09 / runs)
+
+
+def test_both_sides_of_a_share_are_estimates():
+    ours, newcombe = (
+        ShareDifference(0.1, 1000, 0.14, 1000).interval(0.95),
+        confint_proportions_2indep(140, 1000, 100, 1000, method="newcomb"),
+    )
+    assert (ours.low, ours.high) == pytest.approx(newcombe, abs=0.002)
