@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tidegate.drift.binning import FEWEST
 from tidegate.drift.distances import divergences
 from tidegate.drift.pair import Pair, pair_of
 from tidegate.drift.sampling import Divergence, Gap, Interval, Law, Share, ShareDifference, Transport
@@ -18,6 +19,8 @@ from tidegate.verdicts import Outcome
 
 __all__ = ["Interval", "MarginTest", "bounds", "flat", "laws_of", "margin_tests", "profile_bounds"]
 
+# Standard deviations from the mean whose fourth power is still a number.
+FARTHEST = 1e75
 BOUNDED = ("psi", "kl", "js", "ks", "w1_sigma", "missing", "unseen")
 
 
@@ -61,8 +64,9 @@ def bounds(
     -------
     dict of Interval by statistic
         psi (no unit), kl (nats), js and ks (0 to 1), w1_sigma (reference standard deviations),
-        missing (signed change of a share), unseen (share of the window's rows). NaN wherever the distance is NaN, for a PSI over a single bin, and without
-        rows: never 0. A window of one row leaves W1 unbounded (inf).
+        missing (signed change of a share), unseen (share of the window's rows). NaN wherever the
+        distance is NaN, for a PSI over a single bin, and without rows: never 0. With fewer than
+        five rows a bin PSI, KL and JS have no upper bound (inf), with one row W1 has none.
 
     Raises
     ------
@@ -180,6 +184,7 @@ def _divergence_laws(pair: Pair, n: float, m: float) -> dict[str, Law]:
     if not pair.judged:
         return dict.fromkeys(("psi", "kl", "js"), Divergence(math.nan, 0, math.nan, 1.0, math.nan))
     bins, scale = len(pair.ref), 1 / n + 1 / m
+    sparse = min(n, m) < FEWEST * bins
     [[psi], [kl], [js]] = divergences(pair.ref, pair.cur, np.zeros(1, dtype=np.int64))
     q, p = ((side + 0.5) / (side.sum() + 0.5 * bins) for side in (pair.ref, pair.cur))
     ratio, middle, bit = np.log(p / q), (p + q) / 2, 2 * math.log(2)
@@ -191,9 +196,9 @@ def _divergence_laws(pair: Pair, n: float, m: float) -> dict[str, Law]:
     }
     variance = {name: _variance(by_q, q) / n + _variance(by_p, p) / m for name, (by_q, by_p) in slopes.items()}
     return {
-        "psi": Divergence(float(psi), bins, scale, 1.0, variance["psi"]),
-        "kl": Divergence(float(kl), bins, scale, 2.0, variance["kl"]),
-        "js": Divergence(float(js) ** 2, bins, scale, 8 * math.log(2), variance["js"], root=True),
+        "psi": Divergence(float(psi), bins, scale, 1.0, variance["psi"], sparse=sparse),
+        "kl": Divergence(float(kl), bins, scale, 2.0, variance["kl"], sparse=sparse),
+        "js": Divergence(float(js) ** 2, bins, scale, 8 * math.log(2), variance["js"], root=True, sparse=sparse),
     }
 
 
@@ -219,8 +224,9 @@ def _order_laws(pair: Pair, design_effect: float) -> dict[str, Law]:
     value = float(np.sum(np.abs(F - G) * width))
     spread = np.sqrt(np.maximum(F * (1 - F) / n + G * (1 - G) / m, 0.0))
     # The yardstick is an estimate as well; its error may go along with the distance's, so they add up.
-    away = (pair.values - pair.reference.mean) / sigma
-    fourth = float(np.sum(pair.r * away**4) / pair.r.sum())
-    error = math.sqrt(1 / n + (pair.current.std / sigma) ** 2 / m) + value * math.sqrt(max(fourth - 1, 0.0) / (4 * n))
+    away = np.clip((pair.values - pair.reference.mean) / sigma, -FARTHEST, FARTHEST)
+    fourth = float(np.sum(away**4 * (pair.r / pair.r.sum())))
+    error = math.hypot(math.sqrt(1 / n), pair.current.std / sigma / math.sqrt(m))
+    error += value * math.sqrt(max(fourth - 1, 0.0) / (4 * n))
     bias = math.sqrt(2 / math.pi) * float(np.sum(spread * width))
     return {"ks": ks, "w1_sigma": Transport(value, bias, error, min(n, m) - 1)}

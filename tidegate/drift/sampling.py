@@ -20,12 +20,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import betainc, betaincinv, chndtr, chndtrinc, ndtr, ndtri, stdtr, stdtrit
+from scipy.special import betainc, betainccinv, betaincinv, chndtr, chndtrinc, ndtr, ndtri, stdtr, stdtrit
 
 Shares = NDArray[np.float64]
 
-# Above it the root of a noncentral χ² is normal to 1e-4 of its spread, and the series are slow.
-LARGE = 1e4
+# Above it the root of a noncentral χ² is normal, to 0.5 % of an interval's width; the series are slow there.
+LARGE = 1e5
+# Smaller p-values are given as this one: the inverse of the binomial has no more digits.
+LEAST = 1e-30
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ class Divergence:
     ``local`` makes the divergence a χ² distance near zero (PSI 1, KL 2, JS² in bits 8·ln 2),
     ``scale`` is 1/n + 1/m. Far from zero the delta method's ``variance`` is larger than the
     noncentral χ² has it; then the scale is raised until they agree. ``root`` says that the distance
-    is the root of the divergence (JS).
+    is the root of the divergence (JS), ``sparse`` that the rows are too few for so many bins (Cochran:
+    five a bin): half a row in each then hides what there is, and nothing bounds the distance above.
 
     Examples
     --------
@@ -76,6 +79,7 @@ class Divergence:
     local: float
     variance: float
     root: bool = False
+    sparse: bool = False
 
     @property
     def value(self) -> float:
@@ -92,13 +96,16 @@ class Divergence:
         unit, tail, df = self._unit(), (1 - confidence) / 2, self.bins - 1
         low, high = (unit * _noncentrality(self.divergence / unit, df, p) for p in (1 - tail, tail))
         # The estimate is biased upwards: of an unusually good match it may lie above its own limit.
-        low, high = min(low, self.divergence), max(high, self.divergence)
+        low, high = min(low, self.divergence), math.inf if self.sparse else max(high, self.divergence)
         return Interval(math.sqrt(max(low, 0.0)), math.sqrt(high)) if self.root else Interval(low, high)
 
     def p_above(self, margin: float) -> float:
-        return 1.0 - self.p_below(margin)
+        return 1.0 - self._below(margin)
 
     def p_below(self, margin: float) -> float:
+        return 1.0 if self.sparse else self._below(margin)
+
+    def _below(self, margin: float) -> float:
         if self.bins < 2 or not self.scale > 0:
             return math.nan
         unit = self._unit()
@@ -294,7 +301,7 @@ class ShareDifference:
 def _clopper_pearson(rows: float, n: float, tail: float) -> tuple[float, float]:
     rows = min(max(rows, 0.0), n)
     low = float(betaincinv(rows, n - rows + 1, tail)) if rows > 0 else 0.0
-    high = float(betaincinv(rows + 1, n - rows, 1 - tail)) if rows < n else 1.0
+    high = float(betainccinv(rows + 1, n - rows, tail)) if rows < n else 1.0
     return min(low, rows / n), max(high, rows / n)
 
 
@@ -302,10 +309,9 @@ def _level(beyond: Callable[[float], float]) -> float:
     """The smallest tail at which `beyond`, which grows with it, is not negative; 1 if there is none up to ½."""
     if beyond(0.5) <= 0:
         return 1.0
-    least = -600.0
-    if beyond(math.exp(least)) > 0:
-        return 0.0
-    return math.exp(brentq(lambda logarithm: beyond(math.exp(logarithm)), least, math.log(0.5), xtol=1e-6))
+    if beyond(LEAST) > 0:
+        return LEAST
+    return math.exp(brentq(lambda logarithm: beyond(math.exp(logarithm)), math.log(LEAST), math.log(0.5), xtol=1e-6))
 
 
 def _noncentral_cdf(x: float, df: int, noncentrality: float) -> float:

@@ -243,3 +243,20 @@ def test_compare_follows_the_grid_and_refuses_another():
         compare(profile, other)
     with pytest.raises(UsageError, match="drift of b"):
         column_drift("b", profile.columns["b"], other.columns["b"])
+
+
+def test_columns_do_not_see_their_neighbours():
+    rng = np.random.default_rng(9)
+
+    def night(n):
+        gone = pa.array([None] * n, pa.float64())
+        return pa.table({"a": rng.normal(1e9, 5, n), "c": rng.choice(["x", "y", "z"], n), "gone": gone,
+                         "b": rng.exponential(1, n), "d": rng.integers(-3, 3, n)})  # fmt: skip
+
+    reference = night(3000)
+    grid = grid_of(reference)
+    whole, part = profile_of(reference, grid), profile_of(night(400), grid)
+    together = compare(whole, part)
+    alone = [column_drift(name, whole.columns[name], part.columns[name]) for name in grid.axes]
+    assert repr(together) == repr(alone)  # NaN is not equal to itself
+    assert together[0].w1_sigma < 0.5
