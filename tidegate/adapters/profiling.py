@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from tidegate.adapters.datafiles import ParquetData, csv_blocks, data_files, is_csv
@@ -94,7 +95,7 @@ def profile_files(
 ) -> Profile:
     """The profile of all rows of Parquet or CSV files, folders, patterns or Delta tables.
 
-    Without a grid to profile `like`, one is fitted to at most 131,072 rows of the first row group
+    Without a grid to profile `like`, one is fitted to at most 65,536 rows of the first row group
     that has rows. With `by`, also of the rows of each value of that column, in `Profile.segments`.
     Memory is bounded by a few columns of a row group, not by the files.
 
@@ -137,9 +138,9 @@ def profile_files(
 
 
 def fitted(table: pa.Table, cap: int) -> Grid:
-    """A grid fitted to at most 131,072 of a table's rows, evenly spread."""
+    """A grid fitted to at most 65,536 of a table's rows, evenly spread."""
     step = -(-table.num_rows // SAMPLE)
-    return grid_of(table.take(pa.array(range(0, table.num_rows, step))) if step > 1 else table, cap)
+    return grid_of(table.take(pa.array(np.arange(0, table.num_rows, step))) if step > 1 else table, cap)
 
 
 def _names(

@@ -118,30 +118,34 @@ def tally(name: str, column: pa.ChunkedArray, cap: int) -> tuple[dict[str, int],
     counts: dict[str, int] = {}
     try:
         if t.is_dictionary(column.type) and is_text(column.type.value_type):
-            small = [c for c in column.chunks if len(c.dictionary) <= 4 * cap]
-            for chunk in small:
-                codes = _numbers_of_codes(chunk.indices)
-                rows = np.bincount(codes, minlength=len(chunk.dictionary)).tolist()
-                for value, count in zip(chunk.dictionary.to_pylist(), rows, strict=True):
-                    if count:
-                        counts[value] = counts.get(value, 0) + count
-            column = pa.chunked_array([c for c in column.chunks if len(c.dictionary) > 4 * cap], column.type)
-        if len(column):
-            for value, count in _largest(column.cast(pa.string()).drop_null().value_counts(), cap).items():
+            parts = [_by_code(chunk) for chunk in column.chunks]
+        else:
+            parts = [column.cast(pa.string()).drop_null().value_counts()]
+        for found in parts:
+            for value, count in _largest(found, cap).items():
                 counts[value] = counts.get(value, 0) + count
     except pa.ArrowException as error:
         raise no_profile(name, "text, number, boolean or time", column.type) from error
     return counts, nulls
 
 
-def _numbers_of_codes(indices: pa.Array) -> NDArray[np.intp]:
+def codes(indices: pa.Array) -> NDArray[np.intp]:
+    """The codes of a dictionary's rows, without the nulls."""
     if indices.null_count:
         indices = indices.drop_null()
     kind = np.dtype(_DTYPES[indices.type])
-    codes = np.frombuffer(
-        indices.buffers()[1] or b"", dtype=kind, count=len(indices), offset=indices.offset * kind.itemsize
-    )
-    return codes.astype(np.intp)
+    stored = indices.buffers()[1] or b""
+    return np.frombuffer(stored, kind, len(indices), indices.offset * kind.itemsize).astype(np.intp)
+
+
+def _by_code(chunk: pa.DictionaryArray) -> pa.StructArray:
+    """What `value_counts` would give, by counting the codes instead of the texts."""
+    names = chunk.dictionary
+    rows = np.bincount(codes(chunk.indices), minlength=len(names))
+    used = np.flatnonzero(rows)
+    if len(used) < len(names):
+        names, rows = names.take(pa.array(used)), rows[used]
+    return pa.StructArray.from_arrays([names.cast(pa.string()), pa.array(rows)], ["values", "counts"])
 
 
 def _largest(found: pa.StructArray, cap: int) -> dict[str, int]:

@@ -11,7 +11,7 @@ from tidegate.profile.grid import CODES, MAX_CELLS, Axis, bucket_of
 
 FINE = 0.0005
 """The largest share of rows that one bucket of several values should hold."""
-SAMPLE = 131_072
+SAMPLE = 65_536
 """More rows than this are thinned to this many before an axis is fitted."""
 
 

@@ -122,11 +122,10 @@ def bucket_of(values: NDArray[np.float64], axis: Axis) -> NDArray[np.int64]:
     >>> bucket_of(np.array([-1.0, -0.0, 0.0, 1.0]), Axis("number")).tolist()
     [40960, 65536, 65536, 90112]
     """
-    cell = np.searchsorted(axis.cuts, values, side="right")
+    cell: Any = np.searchsorted(axis.cuts, values, side="right") if axis.cuts else 0
     offsets, scales = np.array(axis.parts).T
     with np.errstate(over="ignore", under="ignore"):
-        away = ((values - offsets[cell]) * (1 / scales)[cell]).astype(np.float32)
-    bits = away.view(np.int32)
+        bits = ((values - offsets[cell]) * (1 / scales)[cell]).astype(np.float32).view(np.int32)
     sign = bits >> 31
     code = np.clip(((bits & 0x7FFFFFFF) >> SHIFT) - LOWEST, 0, MIDDLE - 1)
     return np.asarray(((code ^ sign) - sign + MIDDLE) + CODES * cell, dtype=np.int64)
