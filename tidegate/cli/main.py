@@ -57,9 +57,9 @@ def main() -> None:
     """Entry point: a fault is one line on stderr and its own exit code."""
     from pydantic import ValidationError
 
-    from tidegate.cli import config, inspect, quarantine, run
+    from tidegate.cli import config, inspect, profiles, quarantine, run
 
-    for room in (run, inspect, quarantine, config):
+    for room in (run, inspect, quarantine, config, profiles):
         room.add_to(app)
     try:
         app()
