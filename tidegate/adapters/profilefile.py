@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tidegate.errors import IntegrityError, SourceError, StoreError, UsageError
+from tidegate.profile.arrow import texts
 from tidegate.profile.grid import ENGINE, Grid
 from tidegate.profile.table import from_table, to_table
 from tidegate.profile.window import Profile
@@ -73,10 +74,11 @@ def read_profile(path: Path) -> Profile:
     grid = Grid({name: grid.axes[name] for name in about["order"]}, grid.max_categories)
     segments = table[SEGMENT].to_pylist()
     size = len(grid.axes)
-    starts = [(segments[i] if segments else None, i) for i in range(0, len(segments), size or 1)]
+    starts = [(segments[i], i) for i in range(0, len(segments), size or 1)]
     parts = {value: from_table(table.slice(i, size), grid) for value, i in starts}
-    whole = parts.pop(None, None) or Profile(grid, {})
-    profile = Profile(grid, whole.columns, whole.schema, about["by"], parts)
+    whole = parts.pop("", None) or Profile(grid, {})
+    named = {value.removeprefix("="): part for value, part in parts.items()}
+    profile = Profile(grid, whole.columns, whole.schema, about["by"], named)
     if profile.digest != about["digest"]:
         raise IntegrityError(str(path), f"digest {about['digest'][:12]}", profile.digest[:12], "profile the data again")
     return profile
@@ -88,6 +90,5 @@ def is_profile(path: str | Path) -> bool:
 
 def _with_segment(profile: Profile, value: str | None) -> pa.Table:
     rows = to_table(profile)
-    return rows.append_column(SEGMENT, pa.array([value] * rows.num_rows, pa.string()))
-
-
+    # The whole is "", so that a segment may have any name, the empty one too.
+    return rows.append_column(SEGMENT, texts(["" if value is None else f"={value}"] * rows.num_rows))

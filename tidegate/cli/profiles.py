@@ -81,14 +81,10 @@ def drift(
     pairs = [("", before, after)]
     if segments:
         pairs += [(s, p, after.segments[s]) for s, p in before.segments.items() if s in after.segments]
-    rows = [
-        (segment, d, ref)
-        for segment, ref, cur in pairs
-        for d in compare(ref, cur, confidence=confidence)
-    ]
+    rows = [(segment, d, ref) for segment, ref, cur in pairs for d in compare(ref, cur, confidence=confidence)]
     rows.sort(key=lambda r: (-_size(r[1]), r[1].column, r[0]))
     if not as_json:
-        typer.echo(f"{after.n:,} rows against {before.n:,} of the reference; the column that moved farthest comes first")
+        typer.echo(f"{after.n:,} rows against {before.n:,} of the reference, the column that moved farthest first")
         if not (before.n and after.n):
             typer.echo("A side has no rows: nothing can be said.")
     show([(_json if as_json else _line)(s, d, ref, segments) for s, d, ref in rows], as_json, empty="no columns")
@@ -144,7 +140,8 @@ def _line(segment: str, d: Drift, reference: Profile, segments: bool) -> dict[st
 def _resolution(d: Drift, reference: Profile) -> float | None:
     from tidegate.profile.column import resolution
 
-    return _finite(resolution(reference.columns[d.column]))
+    found = resolution(reference.columns[d.column])
+    return found if math.isfinite(found) else None
 
 
 def _print(made: Profile, as_json: bool) -> None:

@@ -163,7 +163,7 @@ def resolution(column: ColumnProfile) -> float:
     Examples
     --------
     >>> axis = Axis("number")
-    >>> resolution(number_column(np.array([1000.0, 1000.5, 2.0, 2.0]), axis))
+    >>> resolution(number_column(np.array([1000.0, 1000.2, 2.0, 2.0]), axis))
     0.5
     >>> resolution(number_column(np.array([1.0, 1.0, 2.0, 2.0]), axis))
     0.0

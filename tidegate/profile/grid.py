@@ -14,6 +14,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -63,7 +64,7 @@ class Axis:
                     f"offset {offset}, scale {scale}",
                     "fit it with axis_of",
                 )
-        ordered = all(a < b for a, b in zip(self.cuts, self.cuts[1:], strict=False))
+        ordered = all(a < b for a, b in pairwise(self.cuts))
         if len(self.cells) != (len(self.cuts) + 1 if self.cuts else 0) or len(self.cells) > MAX_CELLS or not ordered:
             raise UsageError(
                 "axis",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tidegate.errors import UsageError
 from tidegate.lineage.digest import json_digest, table_digest
+from tidegate.profile.arrow import DTYPES, array, texts
 from tidegate.profile.column import ColumnProfile
 from tidegate.profile.grid import Grid
 from tidegate.profile.window import Profile
@@ -44,26 +45,27 @@ def to_table(profile: Profile) -> pa.Table:
     names = sorted(profile.columns)
     columns = [profile.columns[name] for name in names]
     cells: dict[str, Any] = {
-        "column": names,
-        "grid": [profile.grid.digest] * len(names),
-        "type": [profile.schema.get(name) for name in names],
-        **{f: [getattr(c, f) for c in columns] for f in MOMENTS},
+        "column": texts(names),
+        "grid": texts([profile.grid.digest] * len(names)),
+        "type": texts([profile.schema.get(name, "") for name in names]),
+        **{f: array(np.array([getattr(c, f) for c in columns], np.int64)) for f in MOMENTS[:3]},
+        **{f: array(np.array([getattr(c, f) for c in columns], np.float64)) for f in MOMENTS[3:]},
         "totals": _lists([np.array(c.carries[0]) for c in columns], np.float64),
         "squared": _lists([np.array(c.carries[1]) for c in columns], np.float64),
         "buckets": _lists([c.buckets for c in columns], np.int32),
         "atoms": _lists([c.atoms for c in columns], np.float64),
-        "names": _offsets([len(c.names) for c in columns], pa.array(chain(*(c.names for c in columns)), pa.string())),
+        "names": _offsets([len(c.names) for c in columns], texts(list(chain(*(c.names for c in columns))))),
         "rows": _lists([c.rows for c in columns], np.int64),
     }
-    return pa.table([pa.array(cells[f.name], f.type) for f in SCHEMA], schema=SCHEMA)
+    return pa.table([cells[f.name] for f in SCHEMA], schema=SCHEMA)
 
 
 def _lists(parts: list[NDArray[Any]], kind: type) -> pa.Array:
-    return _offsets([len(p) for p in parts], pa.array(np.concatenate([*parts, np.empty(0)]).astype(kind)))
+    return _offsets([len(p) for p in parts], array(np.concatenate([*parts, np.empty(0)]).astype(kind)))
 
 
 def _offsets(sizes: list[int], values: pa.Array) -> pa.Array:
-    return pa.ListArray.from_arrays(pa.array(np.cumsum([0, *sizes]).astype(np.int32)), values)
+    return pa.ListArray.from_arrays(array(np.cumsum([0, *sizes]).astype(np.int32)), values)
 
 
 def from_table(table: pa.Table, grid: Grid) -> Profile:
@@ -104,7 +106,7 @@ def from_table(table: pa.Table, grid: Grid) -> Profile:
             rows=rows(i),
             carries=(tuple(scalars["totals"][i]), tuple(scalars["squared"][i])),
         )
-    schema = {n: kind for n, kind in sorted(zip(scalars["column"], scalars["type"], strict=True)) if kind is not None}
+    schema = {n: kind for n, kind in sorted(zip(scalars["column"], scalars["type"], strict=True)) if kind}
     return Profile(grid, {name: columns[name] for name in grid.axes}, schema)
 
 
@@ -113,7 +115,7 @@ def _cut(column: pa.ChunkedArray, kind: type) -> Callable[[int], NDArray[Any]]:
     cells = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
     ends = np.frombuffer(cells.buffers()[1], np.int32, len(cells) + 1, 4 * cells.offset)
     values = cells.values
-    stored = np.dtype(values.type.to_pandas_dtype())
+    stored = np.dtype(DTYPES[values.type])
     flat = np.frombuffer(values.buffers()[1] or b"", stored, len(values), values.offset * stored.itemsize)
     return lambda i: flat[ends[i] : ends[i + 1]].astype(kind)
 
