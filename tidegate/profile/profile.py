@@ -124,8 +124,8 @@ def _split(table: pa.Table, by: str, room: int) -> dict[str, pa.Table]:
     """The rows of each value of a column; beyond `room` values the smallest are together in OTHER."""
     if by not in table.column_names:
         raise UsageError("segments", f"a column {by}", f"only {', '.join(table.column_names)}", "name one of them")
-    keys = pc.fill_null(table[by].cast(pa.string()), MISSING).combine_chunks().dictionary_encode()
-    names, code = keys.dictionary.to_pylist(), codes(keys.indices)
+    keys = table[by].cast(pa.string()).combine_chunks().dictionary_encode("encode")
+    names, code = [MISSING if v is None else v for v in keys.dictionary.to_pylist()], codes(keys.indices)
     if len(names) > room:
         rows = np.bincount(code, minlength=len(names)).tolist()
         kept = sorted(range(len(names)), key=lambda i: (-rows[i], names[i]))[: room - 1]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import hashlib
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidegate.errors import UsageError
-from tidegate.lineage.digest import json_digest, table_digest
+from tidegate.lineage.digest import json_digest
 from tidegate.profile.arrow import DTYPES, array, texts
 from tidegate.profile.column import ColumnProfile
 from tidegate.profile.grid import Grid
@@ -122,5 +123,15 @@ def _cut(column: pa.ChunkedArray, kind: type) -> Callable[[int], NDArray[Any]]:
 
 def profile_digest(profile: Profile) -> str:
     """SHA-256 over grid, schema, counts and moments of a profile and its segments."""
-    parts: Iterable[tuple[str, Profile]] = [("", profile), *sorted(profile.segments.items())]
-    return json_digest({"by": profile.by, "parts": [[name, table_digest(to_table(p))] for name, p in parts]})
+    body: dict[str, Any] = {"grid": profile.grid.digest, "by": profile.by, "schema": dict(profile.schema)}
+    body["columns"] = {name: _column_digest(c) for name, c in profile.columns.items()}
+    body["segments"] = {name: segment.digest for name, segment in profile.segments.items()}
+    return json_digest(body)
+
+
+def _column_digest(c: ColumnProfile) -> str:
+    moments = [c.n, c.missing, c.infinite, *(x.hex() for x in (c.low, c.high, *c.carries[0], 0.0, *c.carries[1]))]
+    h = hashlib.sha256(repr((moments, c.names)).encode())
+    for values, kind in ((c.buckets, "<i8"), (np.where(np.isnan(c.atoms), np.nan, c.atoms), "<f8"), (c.rows, "<i8")):
+        h.update(np.ascontiguousarray(values, dtype=kind).tobytes())
+    return h.hexdigest()
