@@ -9,17 +9,15 @@ from answer import Verdicts, answer
 
 
 def imports() -> None:
-    import tidegate.adapters.profiling
-    import tidegate.config.model
-    import tidegate.drift.compare
-    import tidegate.drift.findings  # noqa: F401
+    pass
 
 
 def judge(asked: Namespace) -> Verdicts:
+    from tidegate.drift.findings import findings_of
+
     from tidegate.adapters.profiling import profile_files
     from tidegate.config.model import Monitors
     from tidegate.drift.compare import compare
-    from tidegate.drift.findings import findings_of
 
     limits = Monitors()
     reference = profile_files([Path(asked.reference)])

@@ -28,20 +28,25 @@ def data_files(names: Sequence[str | Path]) -> list[Path]:
     """
     found: list[Path] = []
     for name in names:
-        path = Path(name)
-        if (path / "_delta_log").is_dir():
-            found += _delta(path)
-        elif path.is_dir():
-            found += sorted(p for p in path.rglob("*") if p.is_file() and is_data(p) and not p.name.startswith((".", "_")))
-        elif path.exists():
-            found.append(path)
-        else:
-            found += sorted(p for p in map(Path, glob.glob(str(name), recursive=True)) if p.is_file())
-        if not found:
-            raise UsageError(str(name), "a Parquet or CSV file, a folder of them, or a Delta table", "nothing", "check the path")
+        here = _behind(name)
+        if not here:
+            expected = "a Parquet or CSV file, a folder of them, or a Delta table"
+            raise UsageError(str(name), expected, "nothing", "check the path")
+        found += here
     if not found:
         raise UsageError("data", "at least one file", "none", "name a Parquet file")
     return list(dict.fromkeys(found))
+
+
+def _behind(name: str | Path) -> list[Path]:
+    path = Path(name)
+    if (path / "_delta_log").is_dir():
+        return _delta(path)
+    if path.is_dir():
+        return sorted(p for p in path.rglob("*") if p.is_file() and is_data(p) and p.name[0] not in "._")
+    if path.exists():
+        return [path]
+    return sorted(p for p in map(Path, glob.glob(str(name), recursive=True)) if p.is_file())
 
 
 def is_data(path: Path) -> bool:

@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from tidegate.adapters.datafiles import ParquetData, csv_blocks, data_files, is_csv
 from tidegate.errors import UsageError
-from tidegate.profile.arrow import family, is_text
+from tidegate.profile.arrow import array, family, is_text
 from tidegate.profile.fit import SAMPLE
-from tidegate.profile.grid import Axis, Grid
+from tidegate.profile.grid import Grid
 from tidegate.profile.kernel import Kernel
 from tidegate.profile.profile import WORKING, grid_of, unit_profile
 from tidegate.profile.window import Profile, merge_all
@@ -94,7 +95,7 @@ def profile_files(
 ) -> Profile:
     """The profile of all rows of Parquet or CSV files, folders, patterns or Delta tables.
 
-    Without a grid to profile `like`, one is fitted to at most 131,072 rows of the first row group
+    Without a grid to profile `like`, one is fitted to at most 65,536 rows of the first row group
     that has rows. With `by`, also of the rows of each value of that column, in `Profile.segments`.
     Memory is bounded by a few columns of a row group, not by the files.
 
@@ -137,9 +138,9 @@ def profile_files(
 
 
 def fitted(table: pa.Table, cap: int) -> Grid:
-    """A grid fitted to at most 131,072 of a table's rows, evenly spread."""
+    """A grid fitted to at most 65,536 of a table's rows, evenly spread."""
     step = -(-table.num_rows // SAMPLE)
-    return grid_of(table.take(pa.array(range(0, table.num_rows, step))) if step > 1 else table, cap)
+    return grid_of(table.take(array(np.arange(0, table.num_rows, step))) if step > 1 else table, cap)
 
 
 def _names(
@@ -148,7 +149,7 @@ def _names(
     """The columns to profile: those asked for, else the grid's, else all that can be profiled."""
     known = {f.name: f.type for schema in schemas.values() for f in schema}
     if like is not None and columns is not None and (extra := [n for n in columns if n not in like.axes]):
-        raise UsageError("columns", f"some of the grid's ({', '.join(like.axes)})", ", ".join(extra), "correct --columns")
+        raise UsageError("columns", f"some of the grid's: {', '.join(like.axes)}", ", ".join(extra), "correct them")
     wanted = columns if columns is not None else list(like.axes) if like else None
     for name in [*(wanted or []), *([by] if by else [])]:
         if name not in known:
@@ -195,4 +196,4 @@ def _on(grid: Grid, profile: Profile) -> Profile:
 def _nothing(names: Sequence[str], schemas: dict[Path, pa.Schema]) -> pa.Table:
     """A table without rows, with the types of the first file that has each column."""
     known = {f.name: f.type for schema in reversed(schemas.values()) for f in schema}
-    return pa.schema([(n, known[n]) for n in names]).empty_table()
+    return pa.schema([(n, known[n]) for n in dict.fromkeys(names)]).empty_table()

@@ -232,23 +232,6 @@ grids = Table(
     UniqueConstraint("namespace", "owner", "name", name="one_grid"),
 )
 
-# Sets of calibrated limits: at most one active a model, others run beside it.
-detectors = Table(
-    "detectors",
-    metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    *_who(),
-    Column("model", String(64), nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("window", String(10), nullable=False),
-    Column("status", String(16), nullable=False),
-    Column("digest", String(64), nullable=False),
-    Column("body", JSON, nullable=False),
-    Column("known_at", Instant, nullable=False),
-    Column("since", String(10)),
-    Index("detectors_of", "namespace", "model", "number"),
-)
-
 __all__ = [
     "Instant", "alarms", "detectors", "grids", "incident_events", "incidents", "leases", "ledger", "metadata", "mutes",
     "plans", "verdicts", "versions", "windows",

@@ -124,8 +124,8 @@ class Calibration:
 
     def as_dict(self) -> dict[str, Any]:
         return {
-            "version": self.version, "budget": self.budget, "nights": self.nights, "days": self.days, "sudden": self.sudden,
-            "gradual": self.gradual, "rates": list(self.rates), "series": [s.as_list() for s in self.series],
+            "version": self.version, "budget": self.budget, "nights": self.nights, "days": self.days,
+            "sudden": self.sudden, "gradual": self.gradual, "rates": list(self.rates), "series": [s.as_list() for s in self.series],
             "marginals": [m and m.as_dict() for m in self.marginals], "weekday": self.weekday.tolist(),
             "sudden_rates": self.sudden_rates.tolist(), "gradual_rates": self.gradual_rates.tolist(),
             "rule": [self.rule.nights, self.rule.within, self.rule.quiet], "nuisance": self.nuisance.as_dict(),
@@ -290,8 +290,8 @@ def _limited(c: Calibration, budget: float) -> Calibration:
         if at >= 0:
             rates += points[[1, 3], at]
     return Calibration(
-        budget, c.nights, c.days, c.series, c.marginals, c.weekday, limits[0], limits[1], (float(rates[0]), float(rates[1])),
-        c.sudden_rates, c.gradual_rates, c.rule, c.nuisance, c.version,
+        budget, c.nights, c.days, c.series, c.marginals, c.weekday, limits[0], limits[1],
+        (float(rates[0]), float(rates[1])), c.sudden_rates, c.gradual_rates, c.rule, c.nuisance, c.version,
     )  # fmt: skip
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -73,7 +76,7 @@ def floats(name: str, column: pa.ChunkedArray) -> tuple[NDArray[np.float64], int
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
     """Read from the buffers: `to_numpy` imports pandas, which costs more than a million rows."""
-    kind = np.dtype(_DTYPES[column.type])
+    kind = np.dtype(DTYPES[column.type])
     parts = [
         np.frombuffer(chunk.buffers()[1], dtype=kind, count=len(chunk), offset=chunk.offset * kind.itemsize)
         for chunk in column.chunks
@@ -83,7 +86,20 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
     return np.asarray(values, dtype=np.float64)
 
 
-_DTYPES = {
+def array(values: NDArray[Any]) -> pa.Array:
+    """A NumPy array as Arrow's, without a copy; `pa.array` imports pandas."""
+    values = np.ascontiguousarray(values)
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
+
+
+def texts(values: Sequence[str]) -> pa.Array:
+    """Texts as Arrow's, again without pandas."""
+    data = [v.encode() for v in values]
+    ends = np.cumsum([0, *map(len, data)]).astype(np.int32)
+    return pa.Array.from_buffers(pa.string(), len(data), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(data))])
+
+
+DTYPES = {
     pa.int8(): "i1", pa.int16(): "i2", pa.int32(): "i4", pa.int64(): "i8",
     pa.uint8(): "u1", pa.uint16(): "u2", pa.uint32(): "u4", pa.uint64(): "u8",
     pa.float16(): "f2", pa.float32(): "f4", pa.float64(): "f8",
@@ -118,30 +134,34 @@ def tally(name: str, column: pa.ChunkedArray, cap: int) -> tuple[dict[str, int],
     counts: dict[str, int] = {}
     try:
         if t.is_dictionary(column.type) and is_text(column.type.value_type):
-            small = [c for c in column.chunks if len(c.dictionary) <= 4 * cap]
-            for chunk in small:
-                codes = _numbers_of_codes(chunk.indices)
-                rows = np.bincount(codes, minlength=len(chunk.dictionary)).tolist()
-                for value, count in zip(chunk.dictionary.to_pylist(), rows, strict=True):
-                    if count:
-                        counts[value] = counts.get(value, 0) + count
-            column = pa.chunked_array([c for c in column.chunks if len(c.dictionary) > 4 * cap], column.type)
-        if len(column):
-            for value, count in _largest(column.cast(pa.string()).drop_null().value_counts(), cap).items():
+            parts = [_by_code(chunk) for chunk in column.chunks]
+        else:
+            parts = [column.cast(pa.string()).drop_null().value_counts()]
+        for found in parts:
+            for value, count in _largest(found, cap).items():
                 counts[value] = counts.get(value, 0) + count
     except pa.ArrowException as error:
         raise no_profile(name, "text, number, boolean or time", column.type) from error
     return counts, nulls
 
 
-def _numbers_of_codes(indices: pa.Array) -> NDArray[np.intp]:
+def codes(indices: pa.Array) -> NDArray[np.intp]:
+    """The codes of a dictionary's rows, without the nulls."""
     if indices.null_count:
         indices = indices.drop_null()
-    kind = np.dtype(_DTYPES[indices.type])
-    codes = np.frombuffer(
-        indices.buffers()[1] or b"", dtype=kind, count=len(indices), offset=indices.offset * kind.itemsize
-    )
-    return codes.astype(np.intp)
+    kind = np.dtype(DTYPES[indices.type])
+    stored = indices.buffers()[1] or b""
+    return np.frombuffer(stored, kind, len(indices), indices.offset * kind.itemsize).astype(np.intp)
+
+
+def _by_code(chunk: pa.DictionaryArray) -> pa.StructArray:
+    """What `value_counts` would give, by counting the codes instead of the texts."""
+    names = chunk.dictionary
+    rows = np.bincount(codes(chunk.indices), minlength=len(names))
+    used = np.flatnonzero(rows)
+    if len(used) < len(names):
+        names, rows = names.take(array(used)), rows[used]
+    return pa.StructArray.from_arrays([names.cast(pa.string()), array(rows)], ["values", "counts"])
 
 
 def _largest(found: pa.StructArray, cap: int) -> dict[str, int]:

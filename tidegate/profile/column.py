@@ -110,23 +110,22 @@ def number_column(values: NDArray[np.float64], axis: Axis, kernel: Kernel | None
     (3, 1, 1, [2, 1], [1.0, 3.0])
     """
     n = len(values)
-    # One pass tells whether there is anything to leave out: NaN and inf reach the extremes.
-    infinite, x = 0, values
-    if n and not (np.isfinite(values.min()) and np.isfinite(values.max())):
-        infinite = int(np.isinf(values).sum())
-        x = values[np.isfinite(values)]
-    missing = n - len(x) - infinite
-    if not len(x):
-        return ColumnProfile(axis, n, missing, infinite)
-    c = _sorted(x, axis) if n <= UNIT else (kernel or Kernel()).count(x, axis)
+    c = _sorted(values, axis) if n <= UNIT else (kernel or Kernel()).count(values, axis)
+    missing = n - c.infinite - int(c.rows.sum())
     return ColumnProfile(
-        axis, n, missing, infinite, c.total, c.squares, c.low, c.high, c.buckets, c.atoms, (), c.rows,
+        axis, n, missing, c.infinite, c.total, c.squares, c.low, c.high, c.buckets, c.atoms, (), c.rows,
         (expansion([c.total]), expansion([c.squares])),
     )  # fmt: skip
 
 
 def _sorted(values: NDArray[np.float64], axis: Axis) -> Counted:
     x = np.sort(values) + 0.0
+    infinite = 0
+    if len(x) and not (np.isfinite(x[0]) and np.isfinite(x[-1])):  # NaN sorts last
+        infinite = int(np.isinf(x).sum())
+        x = x[np.isfinite(x)]
+    if not len(x):
+        return Counted(_no_ints(), _no_ints(), _no_floats(), 0.0, 0.0, math.inf, -math.inf, infinite)
     buckets = bucket_of(x, axis)
     starts = np.flatnonzero(np.concatenate(([True], buckets[1:] != buckets[:-1])))
     rows = np.diff(starts, append=len(x))
@@ -135,7 +134,7 @@ def _sorted(values: NDArray[np.float64], axis: Axis) -> Counted:
         shifted = np.clip(x - axis.offset, -FARTHEST, FARTHEST)
         squares = float((shifted * shifted).sum())
     atoms = np.where(first == last, first, np.nan)
-    return Counted(buckets[starts], rows, atoms, float(shifted.sum()), squares, float(x[0]), float(x[-1]))
+    return Counted(buckets[starts], rows, atoms, float(shifted.sum()), squares, float(x[0]), float(x[-1]), infinite)
 
 
 def category_column(counts: Mapping[str, int], missing: int, axis: Axis, cap: int) -> ColumnProfile:
@@ -164,7 +163,7 @@ def resolution(column: ColumnProfile) -> float:
     Examples
     --------
     >>> axis = Axis("number")
-    >>> resolution(number_column(np.array([1000.0, 1000.5, 2.0, 2.0]), axis))
+    >>> resolution(number_column(np.array([1000.0, 1000.2, 2.0, 2.0]), axis))
     0.5
     >>> resolution(number_column(np.array([1.0, 1.0, 2.0, 2.0]), axis))
     0.0

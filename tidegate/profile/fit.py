@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from tidegate.profile.grid import CODES, MAX_CELLS, Axis, bucket_of
 
 FINE = 0.0005
 """The largest share of rows that one bucket of several values should hold."""
-SAMPLE = 131_072
+SAMPLE = 65_536
 """More rows than this are thinned to this many before an axis is fitted."""
 
 
@@ -42,7 +43,7 @@ def axis_of(values: NDArray[np.float64]) -> Axis:
     axis, edges = Axis("number", offset, scale), [0, len(x)]
     while len(edges) <= MAX_CELLS and (cut := _cut(x, axis, edges)) is not None:
         edges = sorted([*edges, cut])
-        cells = tuple(_centre(x[a:b]) for a, b in zip(edges, edges[1:], strict=False))
+        cells = tuple(_centre(x[a:b]) for a, b in pairwise(edges))
         cuts = tuple(_between(float(x[e - 1]), float(x[e])) for e in edges[1:-1])
         axis = Axis("number", offset, scale, cuts, cells)
     return axis

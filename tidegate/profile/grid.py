@@ -14,6 +14,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -63,7 +64,7 @@ class Axis:
                     f"offset {offset}, scale {scale}",
                     "fit it with axis_of",
                 )
-        ordered = all(a < b for a, b in zip(self.cuts, self.cuts[1:], strict=False))
+        ordered = all(a < b for a, b in pairwise(self.cuts))
         if len(self.cells) != (len(self.cuts) + 1 if self.cuts else 0) or len(self.cells) > MAX_CELLS or not ordered:
             raise UsageError(
                 "axis",
@@ -122,11 +123,10 @@ def bucket_of(values: NDArray[np.float64], axis: Axis) -> NDArray[np.int64]:
     >>> bucket_of(np.array([-1.0, -0.0, 0.0, 1.0]), Axis("number")).tolist()
     [40960, 65536, 65536, 90112]
     """
-    cell = np.searchsorted(axis.cuts, values, side="right")
+    cell: Any = np.searchsorted(axis.cuts, values, side="right") if axis.cuts else 0
     offsets, scales = np.array(axis.parts).T
     with np.errstate(over="ignore", under="ignore"):
-        away = ((values - offsets[cell]) * (1 / scales)[cell]).astype(np.float32)
-    bits = away.view(np.int32)
+        bits = ((values - offsets[cell]) * (1 / scales)[cell]).astype(np.float32).view(np.int32)
     sign = bits >> 31
     code = np.clip(((bits & 0x7FFFFFFF) >> SHIFT) - LOWEST, 0, MIDDLE - 1)
     return np.asarray(((code ^ sign) - sign + MIDDLE) + CODES * cell, dtype=np.int64)

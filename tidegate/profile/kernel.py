@@ -1,4 +1,4 @@
-"""Counting many numbers fast: one pass, no sort, nothing allocated per row."""
+"""Counting many numbers fast: one pass, no sort, no new array per row."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate.profile.grid import CODES, LOWEST, MIDDLE, SHIFT, Axis
+from tidegate.profile.grid import CODES, LOWEST, MIDDLE, SHIFT, Axis, bucket_of
 
 STEP = 32_768
 """Rows worked on at a time, so that the scratch arrays stay in the processor's cache."""
@@ -19,18 +19,22 @@ HEAVY = 0.0005
 PROBE = 16_384
 """Rows of a strided sample in which the candidates for atoms are found."""
 
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
 
 @dataclass(frozen=True)
 class Counted:
-    """What one pass over finite numbers gives: sparse buckets, rows, atoms, moments, range."""
+    """One unit of numbers: rows by bucket, atoms, moments about the axis' offset, range."""
 
-    buckets: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    atoms: NDArray[np.float64]
+    buckets: Ints
+    rows: Ints
+    atoms: Floats
     total: float
     squares: float
     low: float
     high: float
+    infinite: int = 0
 
 
 class Kernel:
@@ -43,39 +47,52 @@ class Kernel:
         self._sign = np.empty(STEP, dtype=np.int32)
         self._index = np.empty(BLOCK, dtype=np.intp)
 
-    def count(self, x: NDArray[np.float64], axis: Axis) -> Counted:
-        """The buckets of finite values, shape (n,), n ≥ 1, in one pass.
+    def count(self, x: Floats, axis: Axis) -> Counted:
+        """The finite values of shape (n,) by bucket, in one pass; NaN are the rows not counted.
 
         Sums are taken in the order of the rows. An atom is told only of a bucket that holds more
         than .05 % of the rows; every other bucket is NaN, as if it held several values.
         """
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            return self._count(x, axis)
+            counts = np.zeros(CODES * len(axis.parts), dtype=np.int64)
+            total, squares, low, high, infinite = 0.0, 0.0, math.inf, -math.inf, 0
+            for start in range(0, len(x), BLOCK):
+                block = x[start : start + BLOCK]
+                least, most = float(block.min()), float(block.max())
+                if not (math.isfinite(least) and math.isfinite(most)):
+                    infinite += int(np.count_nonzero(np.isinf(block)))
+                    block = block[np.isfinite(block)]
+                    if not len(block):
+                        continue
+                    least, most = float(block.min()), float(block.max())
+                low, high = min(low, least), max(high, most)
+                sums = self._block(block, axis, least, most, counts)
+                total, squares = total + sums[0], squares + sums[1]
+            if max(abs(low), abs(high)) > FARTHEST and low <= high:
+                away = np.clip(x[np.isfinite(x)] - axis.offset, -FARTHEST, FARTHEST)
+                total, squares = float(away.sum()), float((away * away).sum())
+            buckets = np.flatnonzero(counts)
+            rows = counts[buckets]
+            atoms = self._atoms(x, axis, buckets, rows)
+            return Counted(buckets, rows, atoms, total, squares, low + 0.0, high + 0.0, infinite)
 
-    def _count(self, x: NDArray[np.float64], axis: Axis) -> Counted:
-        size = CODES * len(axis.parts)
-        counts = np.zeros(size, dtype=np.int64)
-        total, squares, low, high = 0.0, 0.0, math.inf, -math.inf
-        for start in range(0, len(x), BLOCK):
-            block = x[start : start + BLOCK]
-            index = self._index[: len(block)]
-            for i in range(0, len(block), STEP):
-                part = block[i : i + STEP]
-                low, high = min(low, float(part.min())), max(high, float(part.max()))
-                away = np.subtract(part, axis.offset, out=self._away[: len(part)])
-                total += float(away.sum())
-                squares += float(np.einsum("i,i->", away, away))
-                self._codes(part, axis, index[i : i + STEP])
-            counts += np.bincount(index, minlength=size)
-        if not (math.isfinite(total) and math.isfinite(squares)) or max(abs(low), abs(high)) > FARTHEST:
-            clipped = np.clip(x - axis.offset, -FARTHEST, FARTHEST)
-            total, squares = float(clipped.sum()), float((clipped * clipped).sum())
-        buckets = np.flatnonzero(counts)
-        rows = counts[buckets]
-        return Counted(buckets, rows, self._atoms(x, axis, buckets, rows), total, squares, low + 0.0, high + 0.0)
+    def _block(self, block: Floats, axis: Axis, least: float, most: float, counts: Ints) -> tuple[float, float]:
+        """Adds the block's rows to the counts; returns its two sums."""
+        # Buckets sort as values do, so only those between the extremes need room.
+        first, last = bucket_of(np.array([least, most]), axis).tolist()
+        index = self._index[: len(block)]
+        total = squares = 0.0
+        for i in range(0, len(block), STEP):
+            part = block[i : i + STEP]
+            away = np.subtract(part, axis.offset, out=self._away[: len(part)])
+            total += float(away.sum())
+            squares += float(np.einsum("i,i->", away, away))
+            self._codes(part, axis, first, index[i : i + STEP])
+        counts[first : last + 1] += np.bincount(index, minlength=last - first + 1)
+        return total, squares
 
-    def _codes(self, part: NDArray[np.float64], axis: Axis, out: NDArray[np.intp]) -> None:
-        """`bucket_of`, without a new array."""
+    def _codes(self, part: Floats, axis: Axis, first: int, out: NDArray[np.intp]) -> None:
+        """`bucket_of` minus `first`, without a new array."""
         n = len(part)
         away, near, code, sign = self._away[:n], self._near[:n], self._code[:n], self._sign[:n]
         if axis.cells:
@@ -97,34 +114,39 @@ class Kernel:
         np.minimum(code, MIDDLE - 1, out=code)
         np.bitwise_xor(code, sign, out=code)
         np.subtract(code, sign, out=code)
-        np.add(code, MIDDLE, out=out)
+        np.add(code, MIDDLE - first, out=out)
         if axis.cells:
             out += CODES * cell
 
-    def _atoms(
-        self, x: NDArray[np.float64], axis: Axis, buckets: NDArray[np.int64], rows: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
+    def _atoms(self, x: Floats, axis: Axis, buckets: Ints, rows: Ints) -> Floats:
         """The value of each heavy bucket that holds only one, else NaN."""
         atoms = np.full(len(buckets), np.nan)
         heavy = np.flatnonzero(rows > HEAVY * len(x))
         if not len(heavy):
             return atoms
-        atom = np.full(CODES * len(axis.parts), np.nan)
         probe = x[:: max(len(x) // PROBE, 1)]
-        for start in range(0, len(probe), STEP):
-            part = probe[start : start + STEP]
-            index = self._index[: len(part)]
-            self._codes(part, axis, index)
-            atom[index] = part + 0.0
-        light = np.ones(len(atom), dtype=bool)
-        light[buckets[heavy]] = False
-        atom[light] = np.nan
-        same = np.zeros(len(atom), dtype=np.int64)
+        probe = probe[np.isfinite(probe)] + 0.0
+        found = np.searchsorted(buckets[heavy], bucket_of(probe, axis))
+        found = np.minimum(found, len(heavy) - 1)
+        in_heavy = buckets[heavy][found] == bucket_of(probe, axis)
+        found, probe = found[in_heavy], probe[in_heavy]
+        value = np.full(len(heavy), np.nan)
+        value[found] = probe
+        value[found[value[found] != probe]] = np.nan  # two values already in the sample
+        kept = np.flatnonzero(np.isfinite(value))
+        if not len(kept):
+            return atoms
+        # Only the rows themselves can prove that a bucket holds nothing else.
+        slot = np.zeros(CODES * len(axis.parts), dtype=np.intp)
+        slot[buckets[heavy[kept]]] = 1 + np.arange(len(kept))
+        expected = np.concatenate(([np.nan], value[kept]))
+        same = np.zeros(len(kept) + 1, dtype=np.int64)
         for start in range(0, len(x), STEP):
             part = x[start : start + STEP]
             index = self._index[: len(part)]
-            self._codes(part, axis, index)
-            same += np.bincount(index[atom.take(index) == part], minlength=len(atom))
-        whole = same[buckets[heavy]] == rows[heavy]
-        atoms[heavy[whole]] = atom[buckets[heavy[whole]]]
+            self._codes(part, axis, 0, index)
+            found = slot.take(index)
+            same += np.bincount(found[expected.take(found) == part], minlength=len(same))
+        proven = same[1:] == rows[heavy[kept]]
+        atoms[heavy[kept[proven]]] = value[kept[proven]]
         return atoms

@@ -63,8 +63,10 @@ def _buckets(columns: Sequence[ColumnProfile]) -> tuple[NDArray[np.int64], NDArr
     buckets = np.concatenate([c.buckets for c in columns])
     order = np.argsort(buckets, kind="stable")  # merges the sorted runs
     buckets, atoms = buckets[order], np.concatenate([c.atoms for c in columns])[order]
-    starts = np.flatnonzero(np.concatenate(([True], buckets[1:] != buckets[:-1])))
-    rows = np.add.reduceat(np.concatenate([c.rows for c in columns])[order], starts)
-    least, most = np.minimum.reduceat(atoms, starts), np.maximum.reduceat(atoms, starts)
-    return buckets[starts], np.where(least == most, least, np.nan), rows
-
+    new = np.concatenate(([True], buckets[1:] != buckets[:-1]))
+    starts = np.flatnonzero(new)
+    # Sums between ends and a look at who differs: `reduceat` is slow on many short groups.
+    ends = np.cumsum(np.concatenate([c.rows for c in columns])[order])[np.append(starts[1:] - 1, len(new) - 1)]
+    whole, group = atoms[starts], np.cumsum(new) - 1
+    whole[group[atoms != whole[group]]] = np.nan
+    return buckets[starts], whole, np.diff(ends, prepend=0)

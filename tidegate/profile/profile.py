@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tidegate.errors import UsageError
-from tidegate.profile.arrow import family, floats, is_ordered, is_text, lengths, no_profile, tally, value_type
+from tidegate.profile.arrow import (
+    array,
+    codes,
+    family,
+    floats,
+    is_ordered,
+    is_text,
+    lengths,
+    no_profile,
+    tally,
+    value_type,
+)
 from tidegate.profile.column import (
     OTHER,
     UNIT,
@@ -22,7 +31,7 @@ from tidegate.profile.fit import axis_of
 from tidegate.profile.grid import Axis, Grid
 from tidegate.profile.kernel import Kernel
 from tidegate.profile.merging import merge_columns
-from tidegate.profile.window import MISSING, Profile, largest_segments, merge_all
+from tidegate.profile.window import MISSING, SEGMENTS, Profile, merge_all
 
 __all__ = ["MISSING", "OTHER", "ColumnProfile", "Profile", "grid_of", "merge_all", "profile_of", "resolution"]
 
@@ -90,10 +99,8 @@ def unit_profile(
     schema = {n: str(value_type(table.schema.field(n).type)) for n in sorted(grid.axes) if n in table.column_names}
     segments: dict[str, Profile] = {}
     if by is not None:
-        parts = {
-            value: unit_profile(rows, grid, kernel=kernel, slack=slack) for value, rows in _split(table, by).items()
-        }
-        segments = largest_segments(parts, slack)
+        parts = _split(table, by, SEGMENTS * slack)
+        segments = {v: unit_profile(rows, grid, kernel=kernel, slack=slack) for v, rows in sorted(parts.items())}
     return Profile(grid, columns, schema, by, segments)
 
 
@@ -113,15 +120,19 @@ def column_profile(table: pa.Table, name: str, axis: Axis, cap: int, kernel: Ker
     return merge_columns(parts, cap)
 
 
-def _split(table: pa.Table, by: str) -> dict[str, pa.Table]:
-    """The rows of each value of a column."""
+def _split(table: pa.Table, by: str, room: int) -> dict[str, pa.Table]:
+    """The rows of each value of a column; beyond `room` values the smallest are together in OTHER."""
     if by not in table.column_names:
         raise UsageError("segments", f"a column {by}", f"only {', '.join(table.column_names)}", "name one of them")
-    keys = table[by].cast(pa.string()).combine_chunks().dictionary_encode()
-    codes = keys.indices.fill_null(len(keys.dictionary))
-    order = pc.array_sort_indices(codes)
-    ends = np.cumsum(np.bincount(np.frombuffer(codes.buffers()[1], np.int32, len(codes)), minlength=len(keys.dictionary) + 1))
-    rows = table.take(order)
-    names = [*keys.dictionary.to_pylist(), MISSING]
-    starts = [0, *ends[:-1].tolist()]
-    return {n: rows.slice(a, b - a) for n, a, b in zip(names, starts, ends.tolist(), strict=True) if b > a}
+    keys = table[by].cast(pa.string()).combine_chunks().dictionary_encode("encode")
+    names, code = [MISSING if v is None else v for v in keys.dictionary.to_pylist()], codes(keys.indices)
+    if len(names) > room:
+        rows = np.bincount(code, minlength=len(names)).tolist()
+        kept = sorted(range(len(names)), key=lambda i: (-rows[i], names[i]))[: room - 1]
+        place = np.full(len(names), len(kept))
+        place[kept] = np.arange(len(kept))
+        names, code = [*(names[i] for i in kept), OTHER], place[code]
+    order = np.argsort(code, kind="stable")
+    ends = np.cumsum(np.bincount(code, minlength=len(names))).tolist()
+    together = table.take(array(order))
+    return {n: together.slice(a, b - a) for n, a, b in zip(names, [0, *ends][: len(names)], ends, strict=True)}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import hashlib
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
@@ -11,7 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidegate.errors import UsageError
-from tidegate.lineage.digest import json_digest, table_digest
+from tidegate.lineage.digest import json_digest
+from tidegate.profile.arrow import DTYPES, array, texts
 from tidegate.profile.column import ColumnProfile
 from tidegate.profile.grid import Grid
 from tidegate.profile.window import Profile
@@ -44,26 +46,27 @@ def to_table(profile: Profile) -> pa.Table:
     names = sorted(profile.columns)
     columns = [profile.columns[name] for name in names]
     cells: dict[str, Any] = {
-        "column": names,
-        "grid": [profile.grid.digest] * len(names),
-        "type": [profile.schema.get(name) for name in names],
-        **{f: [getattr(c, f) for c in columns] for f in MOMENTS},
+        "column": texts(names),
+        "grid": texts([profile.grid.digest] * len(names)),
+        "type": texts([profile.schema.get(name, "") for name in names]),
+        **{f: array(np.array([getattr(c, f) for c in columns], np.int64)) for f in MOMENTS[:3]},
+        **{f: array(np.array([getattr(c, f) for c in columns], np.float64)) for f in MOMENTS[3:]},
         "totals": _lists([np.array(c.carries[0]) for c in columns], np.float64),
         "squared": _lists([np.array(c.carries[1]) for c in columns], np.float64),
         "buckets": _lists([c.buckets for c in columns], np.int32),
         "atoms": _lists([c.atoms for c in columns], np.float64),
-        "names": _offsets([len(c.names) for c in columns], pa.array(chain(*(c.names for c in columns)), pa.string())),
+        "names": _offsets([len(c.names) for c in columns], texts(list(chain(*(c.names for c in columns))))),
         "rows": _lists([c.rows for c in columns], np.int64),
     }
-    return pa.table([pa.array(cells[f.name], f.type) for f in SCHEMA], schema=SCHEMA)
+    return pa.table([cells[f.name] for f in SCHEMA], schema=SCHEMA)
 
 
 def _lists(parts: list[NDArray[Any]], kind: type) -> pa.Array:
-    return _offsets([len(p) for p in parts], pa.array(np.concatenate([*parts, np.empty(0)]).astype(kind)))
+    return _offsets([len(p) for p in parts], array(np.concatenate([*parts, np.empty(0)]).astype(kind)))
 
 
 def _offsets(sizes: list[int], values: pa.Array) -> pa.Array:
-    return pa.ListArray.from_arrays(pa.array(np.cumsum([0, *sizes]).astype(np.int32)), values)
+    return pa.ListArray.from_arrays(array(np.cumsum([0, *sizes]).astype(np.int32)), values)
 
 
 def from_table(table: pa.Table, grid: Grid) -> Profile:
@@ -104,7 +107,7 @@ def from_table(table: pa.Table, grid: Grid) -> Profile:
             rows=rows(i),
             carries=(tuple(scalars["totals"][i]), tuple(scalars["squared"][i])),
         )
-    schema = {n: kind for n, kind in sorted(zip(scalars["column"], scalars["type"], strict=True)) if kind is not None}
+    schema = {n: kind for n, kind in sorted(zip(scalars["column"], scalars["type"], strict=True)) if kind}
     return Profile(grid, {name: columns[name] for name in grid.axes}, schema)
 
 
@@ -113,12 +116,22 @@ def _cut(column: pa.ChunkedArray, kind: type) -> Callable[[int], NDArray[Any]]:
     cells = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
     ends = np.frombuffer(cells.buffers()[1], np.int32, len(cells) + 1, 4 * cells.offset)
     values = cells.values
-    stored = np.dtype(values.type.to_pandas_dtype())
+    stored = np.dtype(DTYPES[values.type])
     flat = np.frombuffer(values.buffers()[1] or b"", stored, len(values), values.offset * stored.itemsize)
     return lambda i: flat[ends[i] : ends[i + 1]].astype(kind)
 
 
 def profile_digest(profile: Profile) -> str:
     """SHA-256 over grid, schema, counts and moments of a profile and its segments."""
-    parts: Iterable[tuple[str, Profile]] = [("", profile), *sorted(profile.segments.items())]
-    return json_digest({"by": profile.by, "parts": [[name, table_digest(to_table(p))] for name, p in parts]})
+    body: dict[str, Any] = {"grid": profile.grid.digest, "by": profile.by, "schema": dict(profile.schema)}
+    body["columns"] = {name: _column_digest(c) for name, c in profile.columns.items()}
+    body["segments"] = {name: segment.digest for name, segment in profile.segments.items()}
+    return json_digest(body)
+
+
+def _column_digest(c: ColumnProfile) -> str:
+    moments = [c.n, c.missing, c.infinite, *(x.hex() for x in (c.low, c.high, *c.carries[0], 0.0, *c.carries[1]))]
+    h = hashlib.sha256(repr((moments, c.names)).encode())
+    for values, kind in ((c.buckets, "<i8"), (np.where(np.isnan(c.atoms), np.nan, c.atoms), "<f8"), (c.rows, "<i8")):
+        h.update(np.ascontiguousarray(values, dtype=kind).tobytes())
+    return h.hexdigest()

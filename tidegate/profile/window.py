@@ -111,8 +111,8 @@ def same_schema(a: Mapping[str, str], b: Mapping[str, str]) -> dict[str, str]:
             if len(kinds) > 1:
                 raise UsageError(f"profile column {name}", known, found, "convert it in the source")
             types = {*known.split("|"), *found.split("|")}
-            found = "|".join(sorted(types - {"null"} or types))
-        out[name] = found
+            known = "|".join(sorted(types - {"null"} or types))
+        out[name] = known
     return dict(sorted(out.items()))
 
 

@@ -39,11 +39,11 @@ def test_scores_of_the_nights_themselves_are_standard():
 
 
 def test_ties_share_the_middle_of_their_ranks_and_keep_their_share_when_simulated():
-    values = np.array([0.0] * 90 + [1.0] * 10)
+    values = np.array([0.0] * 90 + [1.0] * 10)  # one night more or less of a hundred
     m = Marginal.fit(values, floor=0.0)
     assert m.z(np.array([0.0]))[0] == pytest.approx(norm.ppf(0.45))
     drawn = m.value(RNG.standard_normal(20_000))
-    assert (drawn == 0).mean() == pytest.approx(0.9, abs=0.01)
+    assert (drawn == 0).mean() == pytest.approx(0.9, abs=0.02)
 
 
 @pytest.mark.parametrize("values", [[], [1.0] * 20, [math.nan] * 50, [math.inf] * 50])

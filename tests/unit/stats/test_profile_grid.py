@@ -4,12 +4,12 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.errors import UsageError
 from tidegate.profile.fit import axis_of
-from tidegate.profile.grid import Axis, Grid, bucket_of, value_of
+from tidegate.profile.grid import CODES, Axis, Grid, bucket_of, value_of
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -19,8 +19,8 @@ def test_buckets_sort_as_values_do_for_any_float(values, offset):
     x = np.sort(np.array(values))
     buckets = bucket_of(x, Axis("number", offset))
     assert (np.diff(buckets) >= 0).all()
-    assert buckets.min() >= 0
-    assert buckets.max() <= 65535
+    assert buckets.min() > 0
+    assert buckets.max() < CODES
 
 
 @given(st.lists(finite))
@@ -32,16 +32,15 @@ def test_an_axis_fits_any_sample(values):
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
-def test_a_value_is_within_a_128th_of_its_distance_from_its_bucket(x, offset):
+def test_a_value_is_within_a_2000th_of_its_distance_from_its_bucket(x, offset):
     axis = Axis("number", offset, 4.0)
     [middle] = value_of(bucket_of(np.array([x]), axis), axis)
-    assert abs(middle - x) <= abs(x - offset) / 256 * 1.001 + 4.0 * 2**-20
+    assert abs(middle - x) <= abs(x - offset) / 2048 * 1.001 + 4.0 * 2**-23
 
 
-@given(st.integers(0x0080, 0xFF7F))
+@given(st.integers(1, CODES - 1))
 def test_value_of_inverts_bucket_of(bucket):
     axis = Axis("number")
-    assume(abs(value_of(np.array([bucket]), axis)[0]) >= 2**-20)
     assert bucket_of(value_of(np.array([bucket]), axis), axis).tolist() == [bucket]
 
 
@@ -60,8 +59,8 @@ def test_values_of_any_size_are_told_apart_once_fitted():
 
 def test_values_off_the_scale_share_the_outermost_finite_bucket():
     axis = Axis("number")
-    buckets = bucket_of(np.array([-1.7e308, -3.4e38, 3.4e38, 1.7e308]), axis)
-    assert buckets.tolist() == [0x0080, 0x0080, 0xFF7F, 0xFF7F]
+    buckets = bucket_of(np.array([-1.7e308, -1.1e12, 1.1e12, 1.7e308]), axis)
+    assert buckets.tolist() == [1, 1, CODES - 1, CODES - 1]
     assert np.isfinite(value_of(buckets, axis)).all()
 
 
