@@ -125,7 +125,8 @@ class Calibration:
     def as_dict(self) -> dict[str, Any]:
         return {
             "version": self.version, "budget": self.budget, "nights": self.nights, "days": self.days,
-            "sudden": self.sudden, "gradual": self.gradual, "rates": list(self.rates), "series": [s.as_list() for s in self.series],
+            "sudden": self.sudden, "gradual": self.gradual, "rates": list(self.rates),
+            "series": [s.as_list() for s in self.series],
             "marginals": [m and m.as_dict() for m in self.marginals], "weekday": self.weekday.tolist(),
             "sudden_rates": self.sudden_rates.tolist(), "gradual_rates": self.gradual_rates.tolist(),
             "rule": [self.rule.nights, self.rule.within, self.rule.quiet], "nuisance": self.nuisance.as_dict(),
