@@ -186,23 +186,6 @@ incident_events = Table(
     Index("events_of", "namespace", "number", "id"),
 )
 
-# Sets of calibrated limits: one is active a model, others run beside it.
-detectors = Table(
-    "detectors",
-    metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    *_who(),
-    Column("model", String(64), nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("window", String(10), nullable=False),
-    Column("status", String(16), nullable=False),
-    Column("digest", String(64), nullable=False),
-    Column("body", JSON, nullable=False),
-    Column("known_at", Instant, nullable=False),
-    Column("since", String(10)),
-    Index("detectors_of", "namespace", "model", "number"),
-)
-
 # A person's wish not to be told of a subject; one that was ended early keeps its row.
 mutes = Table(
     "mutes",
@@ -233,6 +216,6 @@ grids = Table(
 )
 
 __all__ = [
-    "Instant", "alarms", "detectors", "grids", "incident_events", "incidents", "leases", "ledger", "metadata",
-    "mutes", "plans", "verdicts", "versions", "windows",
+    "Instant", "alarms", "grids", "incident_events", "incidents", "leases", "ledger", "metadata", "mutes", "plans",
+    "verdicts", "versions", "windows",
 ]  # fmt: skip
