@@ -1,4 +1,4 @@
-"""Incidents, their events, mutes and sets of detectors; an alarm is told from others by its cause, too.
+"""Incidents, their events and mutes; an alarm is told from others by its cause, too.
 
 Written out, not taken from `schema`: what a migration does may never change afterwards.
 """
@@ -14,8 +14,8 @@ branch_labels = None
 depends_on = None
 
 
-def _id(name: str = "id") -> sa.Column[int]:
-    return sa.Column(name, sa.Integer, primary_key=True, autoincrement=True)
+def _id() -> sa.Column[int]:
+    return sa.Column("id", sa.Integer, primary_key=True, autoincrement=True)
 
 
 def _text(name: str, length: int, nullable: bool = False) -> sa.Column[str]:
@@ -62,14 +62,9 @@ def upgrade() -> None:
            _moment("ended_at", True))  # fmt: skip
     op.create_index("mutes_of", "mutes", ["namespace", "model", "until"])
 
-    _table("detectors", _id("number"), _text("model", 64), _whole("version"), _text("window", 10), _text("status", 16),
-           _text("digest", 64), sa.Column("body", sa.JSON, nullable=False), _moment("known_at"),
-           _text("since", 10, True))  # fmt: skip
-    op.create_index("detectors_of", "detectors", ["namespace", "model", "number"])
-
 
 def downgrade() -> None:
-    for name in ("detectors", "mutes", "incident_events", "incidents"):
+    for name in ("mutes", "incident_events", "incidents"):
         op.drop_table(name)
     with op.batch_alter_table("alarms") as batch:
         batch.drop_constraint("one_alarm", type_="unique")
