@@ -155,7 +155,8 @@ def gaps(values: Counts, reference: Counts, current: Counts, starts: Index) -> t
     """KS and W1 of several columns at ascending `values`, as `divergences`."""
     bins = np.diff(starts, append=len(reference))
     gap = np.abs(_cumulated(reference, starts, bins) - _cumulated(current, starts, bins))
-    width = np.diff(values, append=0.0)
+    with np.errstate(over="ignore"):
+        width = np.diff(values, append=0.0)
     width[starts + bins - 1] = 0.0  # no way to go from one column to the next
     return np.maximum.reduceat(gap, starts), np.add.reduceat(gap * width, starts)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy, ks_2samp, wasserstein_distance
 
-from tidegate.drift.distances import js, kl, ks, psi, psi_limit, w1
+from tidegate.drift.distances import gaps, js, kl, ks, psi, psi_limit, w1
 from tidegate.errors import UsageError
 
 HALVES, SIXTY = [5e8, 5e8], [6e8, 4e8]
@@ -99,3 +99,9 @@ def test_an_empty_side_gives_nan_and_equal_sides_nothing(distance):
 def test_counts_that_cannot_be_compared_are_refused(distance, current):
     with pytest.raises(UsageError, match="over the same bins"):
         distance([1, 1], current)
+
+
+def test_the_way_between_two_columns_is_no_distance():
+    huge = 1.7e308
+    found = gaps(np.array([0.0, huge, -huge, 0.0]), np.ones(4), np.ones(4), np.array([0, 2]))
+    assert [d.tolist() for d in found] == [[0.0, 0.0], [0.0, 0.0]]
