@@ -34,15 +34,17 @@ def aligned(reference: ColumnProfile, current: ColumnProfile) -> tuple[Counts, C
     keys_c[j[apart & (b > a)]] += 1
     new = np.ones(len(keys_c), dtype=bool)
     new[j] = apart
-    # Two sorted runs: a stable sort merges them in one pass.
-    keys = np.concatenate((keys_r, keys_c[new]))
-    order = np.argsort(keys, kind="stable")
-    keys = keys[order]
-    atoms = np.concatenate((reference.atoms, current.atoms[new]))[order]
-    values = np.where(np.isnan(atoms), value_of(keys // 2, reference.axis), atoms)
-    r = np.concatenate((reference.rows, np.zeros(int(new.sum()))))[order].astype(np.float64)
-    c = np.zeros(len(keys))
-    c[np.searchsorted(keys, keys_c)] = current.rows
+    # The window's own points go in between the reference's many, which are not sorted again.
+    place = np.searchsorted(keys_r, keys_c[new]) + np.arange(np.count_nonzero(new))
+    old = np.ones(len(keys_r) + len(place), dtype=bool)
+    old[place] = False
+    keys, values, r, c = np.empty(len(old), dtype=np.int64), np.empty(len(old)), np.zeros(len(old)), np.zeros(len(old))
+    keys[old], keys[place] = keys_r, keys_c[new]
+    values[old], values[place] = reference.atoms, current.atoms[new]
+    r[old], c[place] = reference.rows, current.rows[new]
+    c[np.flatnonzero(old)[i[j[~new[j]]]]] = current.rows[~new]
+    mixed = np.isnan(values)
+    values[mixed] = value_of(keys[mixed] // 2, reference.axis)
     return values, r, c
 
 
@@ -58,6 +60,11 @@ def deciles(reference: Counts, current: Counts) -> tuple[Counts, Counts]:
     if not n > 0:
         return np.zeros(1), np.array([current.sum()])
     heavy = reference >= n / (2 * BINS)
+    if not heavy.any():
+        middle = np.cumsum(reference) - reference / 2
+        tenth = np.minimum((BINS * middle / max(n, 1)).astype(np.int64), BINS - 1)
+        ref, cur = np.bincount(tenth, reference, BINS), np.bincount(tenth, current, BINS)
+        return ref.astype(np.float64), cur.astype(np.float64)
     stretch = np.cumsum(heavy)
     light = np.where(heavy, 0.0, reference)
     rows = np.bincount(stretch, light)

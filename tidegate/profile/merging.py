@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from tidegate.errors import UsageError
 from tidegate.profile.column import ColumnProfile, category_column
 from tidegate.profile.exact import Expansion, expansion
+
+Buckets = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]
 
 
 def merge_columns(columns: Sequence[ColumnProfile], cap: int) -> ColumnProfile:
@@ -49,17 +52,24 @@ def _sum(parts: Sequence[Expansion]) -> tuple[float, Expansion]:
 
 
 def _categories(columns: Sequence[ColumnProfile], missing: int, cap: int) -> ColumnProfile:
+    first = columns[0]
+    if all(c.names == first.names for c in columns) and len(first.names) <= cap:
+        rows: NDArray[np.int64] = np.array([c.rows for c in columns], dtype=np.int64).sum(axis=0)
+        return ColumnProfile(first.axis, int(rows.sum()) + missing, missing, names=first.names, rows=rows)
     counts: dict[str, int] = {}
     for c in columns:
-        for name, rows in zip(c.names, c.rows.tolist(), strict=True):
-            counts[name] = counts.get(name, 0) + rows
+        for name, count in zip(c.names, c.rows.tolist(), strict=True):
+            counts[name] = counts.get(name, 0) + count
     return category_column(counts, missing, columns[0].axis, cap)
 
 
-def _buckets(columns: Sequence[ColumnProfile]) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+def _buckets(columns: Sequence[ColumnProfile]) -> Buckets:
     columns = [c for c in columns if len(c.buckets)] or list(columns[:1])
     if len(columns) == 1:
         return columns[0].buckets, columns[0].atoms, columns[0].rows
+    if len(columns) == 2:
+        small, big = sorted(columns, key=lambda c: len(c.buckets))
+        return _inserted(big, small)
     buckets = np.concatenate([c.buckets for c in columns])
     order = np.argsort(buckets, kind="stable")  # merges the sorted runs
     buckets, atoms = buckets[order], np.concatenate([c.atoms for c in columns])[order]
@@ -70,3 +80,25 @@ def _buckets(columns: Sequence[ColumnProfile]) -> tuple[NDArray[np.int64], NDArr
     whole, group = atoms[starts], np.cumsum(new) - 1
     whole[group[atoms != whole[group]]] = np.nan
     return buckets[starts], whole, np.diff(ends, prepend=0)
+
+
+def _inserted(big: ColumnProfile, small: ColumnProfile) -> Buckets:
+    """A night into a long history: in time that hardly grows with the history's buckets."""
+    at = np.searchsorted(big.buckets, small.buckets)
+    known = big.buckets[np.minimum(at, len(big.buckets) - 1)] == small.buckets
+    hit = at[known]
+    rows, atoms = big.rows.copy(), big.atoms.copy()
+    rows[hit] += small.rows[known]
+    atoms[hit[atoms[hit] != small.atoms[known]]] = np.nan  # NaN differs from all: it stays NaN
+    if known.all():
+        return big.buckets, atoms, rows
+    added = ~known
+    place = at[added] + np.arange(np.count_nonzero(added))
+    old = np.ones(len(rows) + len(place), dtype=bool)
+    old[place] = False
+    out: list[NDArray[Any]] = []
+    for mine, theirs in ((big.buckets, small.buckets), (atoms, small.atoms), (rows, small.rows)):
+        merged = np.empty(len(old), dtype=mine.dtype)
+        merged[old], merged[place] = mine, theirs[added]
+        out.append(merged)
+    return out[0], out[1], out[2]
