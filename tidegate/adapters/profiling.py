@@ -58,9 +58,11 @@ class _Thread(threading.local):
 class _Job:
     """One call's settings, shared by its threads."""
 
-    def __init__(self, schemas: dict[Path, pa.Schema], by: str | None, cap: int) -> None:
+    def __init__(self, schemas: dict[Path, pa.Schema], like: Grid | None, by: str | None, cap: int) -> None:
         self.by, self.cap, self.local = by, cap, _Thread()
-        self.texts = {path: [f.name for f in s if is_text(f.type)] for path, s in schemas.items()}
+        # Free text is not read as a dictionary: of a million different ones that costs more than it saves.
+        free = {n for n, axis in like.axes.items() if axis.of == "length"} if like else set()
+        self.texts = {p: [f.name for f in s if is_text(f.type) and f.name not in free] for p, s in schemas.items()}
 
     def __call__(self, unit: Unit, grid: Grid | None) -> Profile:
         """The profile of a unit, on a grid or on one fitted to a sample of it."""
@@ -119,7 +121,7 @@ def profile_files(
     if like is not None:
         like = Grid({n: like.axes[n] for n in names}, like.max_categories)
     units = [u for path in files for u in _units(path, sizes[path], names, schemas[path])]
-    job = _Job(schemas, by, like.max_categories if like else max_categories)
+    job = _Job(schemas, like, by, like.max_categories if like else max_categories)
     parts: list[Profile] = []
     with ThreadPoolExecutor(max(threads, 1)) as pool:
         if like is None:

@@ -87,12 +87,12 @@ class Kernel:
             away = np.subtract(part, axis.offset, out=self._away[: len(part)])
             total += float(away.sum())
             squares += float(np.einsum("i,i->", away, away))
-            self._codes(part, axis, first, index[i : i + STEP])
+            self._codes(part, axis, first, index[i : i + STEP], shifted=True)
         counts[first : last + 1] += np.bincount(index, minlength=last - first + 1)
         return total, squares
 
-    def _codes(self, part: Floats, axis: Axis, first: int, out: NDArray[np.intp]) -> None:
-        """`bucket_of` minus `first`, without a new array."""
+    def _codes(self, part: Floats, axis: Axis, first: int, out: NDArray[np.intp], *, shifted: bool = False) -> None:
+        """`bucket_of` minus `first`, without a new array; `shifted`: ``part - offset`` is in the scratch already."""
         n = len(part)
         away, near, code, sign = self._away[:n], self._near[:n], self._code[:n], self._sign[:n]
         if axis.cells:
@@ -103,7 +103,8 @@ class Kernel:
             np.subtract(part, offsets.take(cell), out=away)
             np.multiply(away, (1 / scales).take(cell), out=near, casting="same_kind")
         else:
-            np.subtract(part, axis.offset, out=away)
+            if not shifted:
+                np.subtract(part, axis.offset, out=away)
             np.multiply(away, 1 / axis.scale, out=near, casting="same_kind")
         bits = near.view(np.int32)
         np.right_shift(bits, 31, out=sign)
