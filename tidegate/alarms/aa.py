@@ -23,9 +23,12 @@ from tidegate.alarms.pages import gradual_pages, lasting, sudden_pages
 
 Floats = NDArray[np.float64]
 
-BEYOND = Nuisance(autocorrelation=0.15, weekday=0.15, holiday=0.5)
+BEYOND = Nuisance(autocorrelation=0.1, weekday=0.1, holiday=0.5)
 """Added to the calibration's own nuisances where the simulated histories are drawn."""
-HISTORIES = 8
+UNSEEN = 2**-0.5
+"""Share of the simulated nights that is drawn from nights that calibration never saw, the rest from its own: then
+the draw is as far from what calibration knows as a new year would be (two halves differ by √2 as much)."""
+HISTORIES = 12
 MONTH = 30
 
 
@@ -71,8 +74,13 @@ def pages(calibration: Calibration, scores: Floats) -> NDArray[np.int64]:
     return np.asarray(sudden + gradual_pages(z[..., adding], [calibration.gradual], rule.quiet)[0])
 
 
-def simulated_pages(calibration: Calibration, scores: Floats, rng: np.random.Generator) -> tuple[float, float]:
-    """Pages and months of fresh histories drawn from unseen nights' scores, shape (nights, series)."""
+def simulated_pages(
+    calibration: Calibration, seen: Floats, unseen: Floats, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Pages and months of fresh histories drawn from scores of nights, (nights, series); `unseen` may be empty."""
+    drawn = round(4000 * UNSEEN) if len(unseen) else 0
+    parts = [part[rng.integers(0, len(part), n)] for part, n in ((unseen, drawn), (seen, 4000 - drawn)) if n]
+    scores = np.concatenate(parts)
     own = calibration.nuisance
     wider = replace(
         own,

@@ -6,9 +6,10 @@
    holidays on top (`Nuisance`), and the pages that any limit would cause are counted. Because whole nights
    are drawn and the real page rule is applied, this covers the multiplicity over features, segments and nights.
 4. Another calibration might have been drawn: whole weeks are resampled, the scores fitted anew, and the pages
-   counted again. The limits are those at which nine of ten such calibrations keep to the budget.
+   counted again. The limits are those at which nine of ten such calibrations keep to three quarters of the budget;
+   the rest is for nights that are stranger than any that were simulated.
 
-Half of the budget goes to sudden changes, half to gradual ones.
+Half goes to sudden changes, half to gradual ones.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ SUDDEN = np.round(np.arange(1.0, 6.51, 0.1), 2)
 GRADUAL = np.concatenate([np.arange(3.0, 16.0, 1.0), np.arange(16.0, 41.0, 2.0)])
 """Limits that are tried."""
 TOLERANCE = 0.9
+SPENT = 0.75
+"""Share of the budget that limits are set for; the rest is kept for what calibration cannot foresee."""
 RESAMPLED = 24
 YEARS = 12
 MONTH = 30
@@ -173,7 +176,8 @@ def calibrate(
         return None
     weekdays = np.array([d.weekday() for d in dates])
     effects, marginals = _fit(values, weekdays, series)
-    truth = Nuisance(autocorrelation=max(0.2, autocorrelation(_scores(marginals, values - effects[weekdays]))))
+    found_in = autocorrelation(_scores(marginals, values - effects[weekdays]))
+    truth = Nuisance(autocorrelation=max(Nuisance().autocorrelation, found_in))
     rates = _rates(values, weekdays, series, effects, marginals, truth, rule, rng)
     found = Calibration(
         budget,
@@ -285,7 +289,7 @@ def _limited(c: Calibration, budget: float) -> Calibration:
     """With the lowest limits at which the tolerance point keeps half of the budget each."""
     limits, rates = [], np.zeros(2)
     for tried, points in ((SUDDEN, c.sudden_rates), (GRADUAL, c.gradual_rates)):
-        kept = np.flatnonzero((points[2] <= budget / 2) & (budget > 0))
+        kept = np.flatnonzero((points[2] <= SPENT * budget / 2) & (budget > 0))
         at = int(kept[0]) if len(kept) else -1
         limits.append(float(tried[at]) if at >= 0 else math.inf)
         if at >= 0:

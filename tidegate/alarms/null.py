@@ -16,12 +16,13 @@ class Nuisance:
     """What nights do without any drift, beyond what the sampled nights show.
 
     ``autocorrelation`` of neighbouring nights; ``weekday``: standard deviation of further weekday effects,
-    and ``holiday``: how many times wider a holiday's scores are, ten a year, undeclared.
+    and ``holiday``: how many times wider a holiday's scores are, ten a year, undeclared. The defaults are what
+    limits allow for at least, however quiet the nights were that they are set on.
     """
 
-    autocorrelation: float = 0.2
-    weekday: float = 0.2
-    holiday: float = 2.0
+    autocorrelation: float = 0.35
+    weekday: float = 0.25
+    holiday: float = 2.5
 
     def as_dict(self) -> dict[str, float]:
         return asdict(self)
@@ -45,6 +46,7 @@ def simulate(scores: Floats, histories: int, nights: int, nuisance: Nuisance, rn
     for t in range(1, nights):
         y[:, t] = phi * y[:, t - 1] + fresh * y[:, t]
     effects = rng.normal(0.0, nuisance.weekday, (histories, 7, pool.shape[1]))
+    effects -= effects.mean(axis=1, keepdims=True)  # a level would be a drift
     y += effects[:, np.arange(nights) % 7]
     return y
 

@@ -98,13 +98,11 @@ def _measured(tried: Trial, budget: float, learned: int, repeats: int, seed: int
             return _short(tried.model, budget, len(tried.nights))
         first = first or (split, limits)
         _, before, after = values_of(split, limits.series)
-        rng = np.random.default_rng([seed, k, 1])
+        seen, unseen = limits.scores(before, weekdays(split.learned)), limits.scores(after, weekdays(split.rest))
         if split.rest:
-            scores = limits.scores(after, weekdays(split.rest))
-            counts["unseen nights"].append((float(pages(limits, scores[None]).sum()), len(split.rest) / 30))
-        else:
-            scores = limits.scores(before, weekdays(split.learned))
-        counts["simulated histories"].append(simulated_pages(limits, scores, rng))
+            counts["unseen nights"].append((float(pages(limits, unseen[None]).sum()), len(split.rest) / 30))
+        rng = np.random.default_rng([seed, k, 1])
+        counts["simulated histories"].append(simulated_pages(limits, seen, unseen, rng))
     assert first is not None
     split, limits = first
     parts = {name: rate([p for p, _ in c], [m for _, m in c]) for name, c in counts.items() if c}
