@@ -126,15 +126,16 @@ def stored_profiles(stores: Stores, dataset: Dataset, nights: list[str], now: da
     """The stored profiles of windows, by window; those that have none are left out."""
     known = {s.window: s for s in stores.data.many("profiles", dataset.name, nights) if s.rows}
     keys = {n: (str(stores.home.shared), dataset.name, n, s.digest) for n, s in known.items()}
-    wanted = [n for n, key in keys.items() if key not in _profiles]
+    found = {n: _profiles[key] for n, key in keys.items() if key in _profiles}
+    wanted = [n for n in keys if n not in found]
     if wanted:
         table = stores.data.read("profiles", dataset.name, wanted)
         on = grid(stores, dataset, table, now)
-        for night, part in by_night(table, set(wanted), "window").items():
-            while len(_profiles) >= max(KEPT, 2 * len(nights)):
-                del _profiles[next(iter(_profiles))]
-            _profiles[keys[night]] = from_table(part, on)
-    return {n: _profiles[key] for n, key in sorted(keys.items()) if key in _profiles}
+        found |= {night: from_table(part, on) for night, part in by_night(table, set(wanted), "window").items()}
+        _profiles.update({keys[n]: found[n] for n in wanted if n in found})
+        while len(_profiles) > KEPT:
+            del _profiles[next(iter(_profiles))]
+    return dict(sorted(found.items()))
 
 
 def by_night(table: pa.Table, wanted: set[str], column: str = "event_window") -> dict[str, pa.Table]:

@@ -67,7 +67,7 @@ MODEL_FAULTS = {
     ),
     "persistence beyond within": (
         "alarms: {persistence: 6}",
-        "alarms.persistence: expected at most within, 5, found 6",
+        "alarms.persistence: expected at most within, 3, found 6",
     ),
     "persistence among the monitors": (
         "monitors: {persistence: 3}",
