@@ -20,6 +20,8 @@ from tidegate.profile.stacked import BITS, Stacked, values_of
 
 Ints = NDArray[np.int64]
 
+TENTHS: Ints = -2 * np.arange(BINS)
+
 
 @dataclass(frozen=True, eq=False)
 class Steps:
@@ -111,8 +113,14 @@ def _steps(reference: Stacked) -> Steps:
 
 def _tenths(column: ColumnProfile, before: Ints) -> tuple[Ints, Ints]:
     """The bins of `binning.deciles`: where each starts, in twice the rows before, and its rows."""
-    n = column.present
+    n, middles = column.present, before[:-1] + before[1:]
     heavy = np.flatnonzero(2 * BINS * column.rows >= n) if n else np.empty(0, np.int64)
+    edges = _edges(before, heavy, n) if len(heavy) or not n else -(TENTHS * n // BINS)
+    cuts = before[np.append(np.searchsorted(middles, edges), len(middles))]
+    return edges, cuts[1:] - cuts[:-1]
+
+
+def _edges(before: Ints, heavy: Ints, n: int) -> Ints:
     # Light stretches lie before, between and after the heavy points.
     starts, ends = before[np.concatenate(([0], heavy + 1))], before[np.append(heavy, len(before) - 1)]
     rows = ends - starts
@@ -121,10 +129,7 @@ def _tenths(column: ColumnProfile, before: Ints) -> tuple[Ints, Ints]:
     part = np.arange(len(stretch)) - np.repeat(np.cumsum(parts) - parts, parts)
     light = 2 * starts[stretch] - (-2 * part * rows[stretch] // parts[stretch])  # rounded up
     # A heavy point's bin starts just behind what lies before it.
-    edges = np.insert(light, np.cumsum(parts)[:-1], 2 * ends[:-1] + 1)
-    middles = before[:-1] + before[1:]
-    cuts = before[np.append(np.searchsorted(middles, edges), len(middles))]
-    return edges, np.diff(cuts)
+    return np.insert(light, np.cumsum(parts)[:-1], 2 * ends[:-1] + 1)
 
 
 def placed(reference: Stacked, current: Stacked) -> Placed:

@@ -63,12 +63,12 @@ def _sum(parts: Iterable[Expansion]) -> tuple[float, Expansion]:
 
 def _categories(columns: Sequence[ColumnProfile], cap: int) -> ColumnProfile:
     first, missing = columns[0], sum(c.missing for c in columns)
-    if all(c.names == first.names for c in columns):
-        names, rows = first.names, np.array([c.rows for c in columns], dtype=np.int64).sum(axis=0)
-    else:
-        names = tuple(sorted(set(chain.from_iterable(c.names for c in columns))))
-        place = dict(zip(names, range(len(names)), strict=True))
-        at = np.fromiter(map(place.__getitem__, chain.from_iterable(c.names for c in columns)), np.intp)
-        rows = np.zeros(len(names), dtype=np.int64)
-        np.add.at(rows, at, np.concatenate([c.rows for c in columns]))
+    most = max(columns, key=lambda c: len(c.names))
+    names, places = most.names, most.places
+    if more := set[str]().union(*(c.names for c in columns if c.names is not names)) - places.keys():
+        names = tuple(sorted([*names, *sorted(more)]))
+        places = dict(zip(names, range(len(names)), strict=True))
+    rows = np.zeros(len(names), dtype=np.int64)
+    for c in columns:
+        rows[[places[name] for name in c.names] if c.names != names else slice(None)] += c.rows
     return capped(ColumnProfile(first.axis, int(rows.sum()) + missing, missing, names=names, rows=rows), cap)

@@ -33,33 +33,33 @@ def merged(parts: Sequence[Points]) -> Points:
     buckets = np.sort((buckets << bits) | np.arange(len(buckets)))
     order = buckets & ((1 << bits) - 1)
     buckets >>= bits
-    atoms = np.concatenate([p[1] for p in parts])[order]
     new = np.concatenate(([True], buckets[1:] != buckets[:-1]))
-    starts = np.flatnonzero(new)
-    # Sums between ends and a look at who differs: `reduceat` is slow on many short groups.
-    ends = np.cumsum(np.concatenate([p[2] for p in parts])[order])[np.append(starts[1:] - 1, len(new) - 1)]
-    whole = atoms[starts]
-    differ = np.flatnonzero((atoms[1:] != atoms[:-1]) & ~new[1:]) + 1
-    whole[np.cumsum(new)[differ] - 1] = np.nan
-    return buckets[starts], whole, np.diff(ends, prepend=0)
+    first, again = np.flatnonzero(new), np.flatnonzero(~new)
+    group = again - np.arange(1, len(again) + 1)  # each repeat comes after its bucket's first
+    order, repeats = order[first], order[again]
+    every, counts = np.concatenate([p[1] for p in parts]), np.concatenate([p[2] for p in parts])
+    atoms, rows = every[order], counts[order]
+    atoms[group[every[repeats] != atoms[group]]] = np.nan  # NaN differs from all: it stays NaN
+    np.add.at(rows, group, counts[repeats])
+    return buckets[first], atoms, rows
 
 
 def _inserted(big: Points, small: Points) -> Points:
     """A night into a long history: in time that hardly grows with the history's points."""
     at = np.searchsorted(big[0], small[0])
     known = big[0][np.minimum(at, len(big[0]) - 1)] == small[0]
-    hit = at[known]
-    atoms, rows = big[1].copy(), big[2].copy()
-    rows[hit] += small[2][known]
-    atoms[hit[atoms[hit] != small[1][known]]] = np.nan  # NaN differs from all: it stays NaN
-    if known.all():
-        return big[0], atoms, rows
     added = ~known
-    place = at[added] + np.arange(np.count_nonzero(added))
-    old = np.ones(len(rows) + len(place), dtype=bool)
-    old[place] = False
-    buckets, whole, count = np.empty(len(old), np.int64), np.empty(len(old)), np.empty(len(old), np.int64)
-    buckets[old], buckets[place] = big[0], small[0][added]
-    whole[old], whole[place] = atoms, small[1][added]
-    count[old], count[place] = rows, small[2][added]
-    return buckets, whole, count
+    at += np.cumsum(added) - added  # where it is once those before it are in
+    place, hit = at[added], at[known]
+    if len(place):
+        old = np.ones(len(big[0]) + len(place), dtype=bool)
+        old[place] = False
+        buckets, atoms, rows = np.empty(len(old), np.int64), np.empty(len(old)), np.empty(len(old), np.int64)
+        buckets[old], buckets[place] = big[0], small[0][added]
+        atoms[old], atoms[place] = big[1], small[1][added]
+        rows[old], rows[place] = big[2], small[2][added]
+    else:
+        buckets, atoms, rows = big[0], big[1].copy(), big[2].copy()
+    rows[hit] += small[2][known]
+    atoms[hit[atoms[hit] != small[1][known]]] = np.nan
+    return buckets, atoms, rows

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tidegate.drift.compare import compare
 from tidegate.drift.distances import divergences, gaps
 from tidegate.drift.pair import pair_of
+from tidegate.errors import UsageError
 from tidegate.profile.grid import Axis, Grid
 from tidegate.profile.profile import merge_all, profile_of
 
@@ -42,7 +43,7 @@ def plainly(name, reference, current, sigma):
         out["unseen"] = pair.unseen / current.n
     if pair.ordered:
         ks, w1 = gaps(pair.values, pair.r, pair.c, START)
-        out |= {"ks": ks[0], "w1_sigma": w1[0] / sigma if sigma > 0 else math.nan}
+        out |= {"ks": ks[0], "w1_sigma": float(w1[0]) / sigma if sigma > 0 else math.nan}
     return out
 
 
@@ -97,3 +98,14 @@ def test_the_reference_is_worked_out_once(monkeypatch):
     first = compare(reference, current)
     monkeypatch.setattr(placing, "_steps", None)
     assert compare(reference, current) == first
+
+
+def test_some_columns_of_a_profile():
+    whole, night = profile([(1.0, 2.0, 3.0, "a")] * 30), profile([(2.0, None, 3.0, "b")] * 5)
+    some, other = whole.only({"text", "near"}), night.only(["near", "text"])
+    assert list(some.columns) == ["near", "text"] == list(some.schema)
+    assert some.grid is other.grid
+    assert compare(some, other) == [d for d in compare(whole, night) if d.column in ("near", "text")]
+    assert merge_all([some, other]).columns == merge_all([whole, night]).only(["near", "text"]).columns
+    with pytest.raises(UsageError, match="plane"):
+        whole.only(["plane"])
