@@ -98,7 +98,7 @@ def categories(reference: ColumnProfile, current: ColumnProfile) -> tuple[Counts
     ratio = current.present / reference.present if reference.present else 0.0
     cur += _cut_off(ref * ratio, cur, current)
     rest_ref, rest_cur = reference.present - ref.sum(), max(current.present - cur.sum(), 0.0)
-    unseen = max(rest_cur - rest_ref * ratio, 0.0)
+    unseen = max(float(rest_cur - rest_ref * ratio), 0.0)
     rare = ref * min(1.0, ratio) < FEWEST
     rest_ref, rest_cur = rest_ref + ref[rare].sum(), rest_cur + cur[rare].sum()
     return np.append(ref[~rare], rest_ref), np.append(cur[~rare], rest_cur), unseen
