@@ -10,7 +10,11 @@ from answer import Verdicts, answer
 
 
 def imports() -> None:
-    pass
+    import pyarrow.parquet  # noqa: F401
+
+    import tidegate.adapters.profiling
+    import tidegate.config.model
+    import tidegate.drift.compare  # noqa: F401
 
 
 def judge(asked: Namespace) -> Verdicts:
