@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3,$(if $(shell com
 PY := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: permuted demo test check faults bench bench-quick lint types imports doctest clean lock help
+.PHONY: aa permuted demo test check faults bench bench-quick lint types imports doctest clean lock help
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,10 @@ bench-quick: $(READY) ## The cheaper peers at 100,000 and 1,000,000 rows; writes
 permuted: $(READY) ## A year in which nothing drifts: no retrain may be for decay (SEEDS="1 2")
 	@$(PY) examples/flights/prepare.py var/flights
 	@$(PY) benchmarks/permuted.py $(SEEDS)
+
+aa: $(READY) ## Does the false-alarm budget hold where nothing drifts? Four minutes or so (ARGS="--budget 2")
+	@$(PY) examples/flights/prepare.py var/flights
+	@.venv/bin/tidegate aa flights --from 2013-01-01 --to 2013-12-30 $(ARGS)
 
 lock: $(READY) ## Resolve the dependencies again
 	@.venv/bin/uv pip compile -q -p 3.11 --universal --generate-hashes --no-header --no-emit-index-url \

@@ -71,8 +71,9 @@ def run(seed: int) -> list[dict[str, str]]:
     events = [e for e in summary["events"]["tidegate"] if e["reason"] != "first_model"]
     for e in events:
         print(f"seed {seed}: {e['window']} retrain for {e['reason']}, {e['status']}")
-    print(f"seed {seed}: {len(events)} retrains, {sum(e['reason'] == 'decay' for e in events)} for decay, "
-          f"{summary['alarms']['tidegate']} alarms, {len(summary['blocked'])} windows blocked")  # fmt: skip
+    told = f"{summary['pages']['tidegate']} pages, {summary['tickets']['tidegate']} tickets"
+    decays = sum(e["reason"] == "decay" for e in events)
+    print(f"seed {seed}: {len(events)} retrains, {decays} for decay, {told}, {len(summary['blocked'])} windows blocked")
     return events
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.artifacts import publish_night
+from flows.artifacts import publish_night, publish_report
 from flows.bodies import Night, night
 from flows.parameters import ModelNight, window_of
+from tasks.report import draw_report
 from tidegate.clock import now
 from tidegate.config.project import load_project
 
 
 @flow(name="nightly")
 def nightly(request: ModelNight) -> Night:
-    """Ingest, score, labels, performance, drift, alarms, decision, and retrain if it was decided."""
+    """Ingest, score, labels, performance, drift, alarms, decision, retrain if it was decided; a report with a page."""
     home = request.resolved()
     window = window_of(home, load_project(home).model(request.model).dataset, request.window)
     done = night(home, request.model, window.id, now())
     publish_night(request.model, done)
+    if done.quality.passed and any(a.severity == "page" for a in done.alarms):
+        publish_report(draw_report(home, request.model, window.id, now()))
     return done

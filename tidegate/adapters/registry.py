@@ -109,10 +109,19 @@ class Registry:
             ) from None
 
     def log_evidence(self, run_id: str, name: str, body: dict[str, Any] | str) -> None:
-        if isinstance(body, dict):
-            self.client.log_dict(run_id, body, name)
-        else:
-            self.client.log_text(run_id, body, name)
+        """Log a text or a JSON body to a run; raises `RegistryError` where the registry cannot take it."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            if isinstance(body, dict):
+                self.client.log_dict(run_id, body, name)
+            else:
+                self.client.log_text(run_id, body, name)
+        except (MlflowException, OSError) as fault:
+            do = "look at the disk and the registry, then run it again"
+            raise RegistryError(
+                f"evidence {name} of run {run_id}", "a registry that takes it", str(fault), do
+            ) from fault
 
     def mirror(self, model: str, alias: str, version: int, tags: dict[str, str]) -> None:
         """Point an alias at a version and tag it."""

@@ -82,7 +82,8 @@ class Marginal:
             above = -ndtri(np.maximum(self.above * np.exp(-(d - self.high) / self.scale_high), 1e-16))
             below = ndtri(np.maximum(self.below * np.exp(-(self.low - d) / self.scale_low), 1e-16))
             z = np.where(d > self.high, above, np.where(d < self.low, below, z))
-        return np.asarray(np.clip(z, -FARTHEST, FARTHEST), dtype=np.float64)
+        # With a single point np.interp gives it for NaN, too.
+        return np.where(np.isnan(values), np.nan, np.clip(z, -FARTHEST, FARTHEST))
 
     def value(self, z: Floats) -> Floats:
         """Values with these standard scores, any shape: the nights' own, beyond the tails the exponential's."""

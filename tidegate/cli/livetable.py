@@ -177,7 +177,8 @@ class Watch:
             f"KPI {self.model.kpi.unit}/row",
             "retrains",
             "promotions",
-            "alarms",
+            "pages",
+            "tickets",
             box=None,
             header_style="bold",
         )
@@ -188,7 +189,8 @@ class Watch:
                 _figure(values["kpi"]),
                 str(values["retrains"]),
                 str(values["promotions"]),
-                str(summary["alarms"][policy]),
+                str(summary["pages"][policy]),
+                str(summary["tickets"][policy]),
             )
         self.console.print(table)
         blocked, quarantined = len(summary["blocked"]), summary["quarantined_rows"]

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from tidegate.report.charts import alt_text, chart_data, style_of
 from tidegate.report.gains import FLOOR, OURS, measures_of, policies_of, policy_name
 from tidegate.report.headline import bars, headline, told
-from tidegate.report.tables import attempts_of, month_rows, policy_rows, window_rows
+from tidegate.report.tables import attempts_of, month_rows, policy_rows, told_of, window_rows
 from tidegate.report.words import (
     count,
     day_name,
@@ -68,7 +68,13 @@ def render_replay(summary: Mapping[str, Any]) -> str:
             bars=bars(summary),
             facts=_facts(summary),
             policies=[
-                {"name": policy_name(p), "style": style_of(p), "attempts": attempts_of(summary, p)} for p in policies
+                {
+                    "name": policy_name(p),
+                    "style": style_of(p),
+                    "attempts": attempts_of(summary, p),
+                    "told": told_of(summary, p),
+                }
+                for p in policies
             ],
             has_floor=FLOOR in policies and len(policies) > 1,
             primary=next((m.key for m in shown if m.key != "kpi"), None),

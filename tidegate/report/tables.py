@@ -91,8 +91,13 @@ def policy_rows(summary: Mapping[str, Any], measures: Sequence[Measure]) -> list
     made: Mapping[str, Any] = summary.get("policies") or {}
     rows.append(_counts("Retrains started", "the first model not counted", (retrains_of(summary, p) for p in policies)))
     rows.append(_counts("Promotions", "", (made[p].get("promotions") for p in policies)))
-    alarms = summary.get("alarms") or {}
-    rows.append(_counts("Alarms", "", (alarms.get(p) for p in policies)))
+    for key, name, note in (
+        ("pages", "Pages", "somebody was woken"),
+        ("tickets", "Tickets", "to be looked at by day"),
+        ("alarms", "Alarms", "with those in the digest"),
+    ):
+        if known := summary.get(key):
+            rows.append(_counts(name, note, (known.get(p) for p in policies)))
     coverage = summary.get("coverage") or {}
     shares = (Cell(percent(coverage[p]) if isinstance(coverage.get(p), int | float) else NOTHING) for p in policies)
     rows.append(PolicyRow("Label coverage", "scored rows whose label came", tuple(shares)))
@@ -153,6 +158,30 @@ def window_rows(summary: Mapping[str, Any]) -> list[WindowRow]:
     return [
         WindowRow(w, day_name(w), injected.get(w, ""), w in blocked, tuple(plain(r) for r in blocked.get(w, ())))
         for w in sorted({*injected, *blocked})
+    ]
+
+
+@dataclass(frozen=True)
+class Told:
+    """One page or ticket."""
+
+    window: str
+    severity: str
+    what: str
+    effect: str
+
+
+def told_of(summary: Mapping[str, Any], policy: str) -> list[Told]:
+    """Every page and ticket of a policy, in order of time."""
+    found = (summary.get("told") or {}).get(policy) or ()
+    return [
+        Told(
+            day_name(a["window"]),
+            plain(a["severity"]),
+            plain(a["text"]),
+            plain(a.get("effect") or a.get("why_not_page") or NOTHING),
+        )
+        for a in sorted(found, key=lambda a: str(a["window"]))
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from tidegate.adapters.control import Control, open_control
 from tidegate.adapters.detectors import DetectorSets
@@ -63,7 +64,7 @@ class Stores:
             Registry(self.home.state).fetch(model, version, folder)
         return load(folder, digest)
 
-    def candidate(self, model: str) -> dict[str, object] | None:
+    def candidate(self, model: str) -> dict[str, Any] | None:
         """The newest version that still waits for evidence or approval."""
         waiting = [v for v in self.records.versions(model) if v["status"] in ("candidate", "challenger")]
         return waiting[-1] if waiting else None

@@ -17,6 +17,7 @@ from tidegate.performance.tally import tally_of
 from tidegate.steps.outcomes import join, labels_of
 from tidegate.steps.score import scores_of
 from tidegate.steps.stores import Stores, open_stores
+from tidegate.verdicts import Alarm
 from tidegate.windows import Window
 
 
@@ -46,6 +47,10 @@ def summarise(
     }
     verdicts = first.data_records.verdicts(model.dataset, "quality", nights)
     quarantined = first.data.read("quarantine", model.dataset, nights)
+    told = {
+        policy: [a for a in s.records.alarms(model_name) if start.id <= a.window <= end.id]
+        for policy, s in stores.items()
+    }
     out: dict[str, Any] = {
         "model": model_name,
         "kind": model.kind,
@@ -59,10 +64,10 @@ def summarise(
         "policies": {policy: _policy(stores[policy], model, months) for policy, months in by_month.items()},
         "blocked": [{"window": w, "reasons": list(v.reasons)} for w, v in verdicts.items() if v.outcome == "fail"],
         "quarantined_rows": quarantined.num_rows,
-        "alarms": {
-            policy: len([a for a in s.records.alarms(model_name) if start.id <= a.window <= end.id])
-            for policy, s in stores.items()
-        },
+        "alarms": {policy: len(found) for policy, found in told.items()},
+        "pages": {policy: sum(a.severity == "page" for a in found) for policy, found in told.items()},
+        "tickets": {policy: sum(a.severity == "ticket" for a in found) for policy, found in told.items()},
+        "told": {policy: [_told(a) for a in found if a.severity != "digest"] for policy, found in told.items()},
         "injected": list(injected),
         "months": by_month,
         "events": {policy: _events(s, model_name) for policy, s in stores.items()},
@@ -71,6 +76,11 @@ def summarise(
         policy: round(len(t) / max(_scored(stores[policy], model, nights), 1), 4) for policy, t in outcomes.items()
     }
     return out
+
+
+def _told(alarm: Alarm) -> dict[str, Any]:
+    keys = ("window", "severity", "cause", "about", "subject", "text", "effect", "why_not_page")
+    return {key: getattr(alarm, key) for key in keys}
 
 
 def _scored(stores: Stores, model: Model, nights: list[str]) -> int:

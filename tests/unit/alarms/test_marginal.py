@@ -51,8 +51,9 @@ def test_too_few_nights_calibrate_nothing(values):
     assert Marginal.fit(values, floor=0.1) is None
 
 
-def test_nan_is_no_information():
-    assert math.isnan(Marginal.fit(np.arange(50.0), floor=0.0).z(np.array([math.nan]))[0])
+@pytest.mark.parametrize("values", [np.arange(50.0), np.zeros(50)])
+def test_nan_is_no_information(values):
+    assert math.isnan(Marginal.fit(values, floor=0.0).z(np.array([math.nan]))[0])
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=21, max_size=80), st.floats(0, 10))

@@ -62,8 +62,7 @@ class Loop:
         if passed:
             done["scored"] = score(self.stores, self.model, w, now)
         done["labels"] = self.labels(i)
-        if passed:
-            done["alarms"] = watch(self.stores, self.model, w, now)
+        done["alarms"] = watch(self.stores, self.model, w, now)
         done["decision"] = self.decide(i)
         tried = [v for v in self.stores.records.versions(self.name) if v["body"]["window"] == w.id]
         if done["decision"].action == "retrain" and not tried:
