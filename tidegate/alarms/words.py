@@ -57,6 +57,8 @@ def size_of(signal: Signal) -> str:
     name = _SHARES.get(signal.statistic) or _NAMES.get(signal.statistic, printable(signal.statistic))
     value, low, high = (f"{x:.1%}" if share else _number(x) for x in (signal.value, signal.low, signal.high))
     bounds = "" if math.isnan(signal.low) or math.isnan(signal.high) else f" ({low} to {high})"
+    if math.isinf(signal.high):
+        bounds = f" ({low} or more)"
     return f"{name} {value}{bounds}"
 
 

@@ -148,7 +148,7 @@ def propose(ctx: typer.Context, model: Model, budget: Budget = None, as_json: Js
     settings, champion = stores.project.model(model), stores.champion(model)
     if champion is None:
         raise UsageError(f"champion of {model}", "a promoted version", "none", f"run tidegate retrain {model}")
-    found = calibrated(stores, settings, champion[1], now(), _checked(budget))
+    found = calibrated(stores, settings, champion[1], _checked(budget))
     if found is None:
         nights = len(champion[1].spec["trained"])
         raise UsageError(f"reference of {model}", f"{LEAST} nights or more", f"{nights}", "retrain when there are more")

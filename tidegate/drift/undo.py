@@ -29,8 +29,8 @@ def undone(column: pa.ChunkedArray, reference: ColumnProfile, rng: np.random.Gen
     >>> from tidegate.profile.column import number_column
     >>> from tidegate.profile.grid import Axis
     >>> reference = number_column(np.array([1.0, 2.0, 3.0, 4.0]), Axis("number"))
-    >>> undone(pa.chunked_array([[30.0, 10.0, None, 20.0]]), reference, np.random.default_rng(0)).to_pylist()
-    [4.0, 1.0, 4.0, 2.0]
+    >>> undone(pa.chunked_array([[30.0, 10.0, 40.0, 20.0]]), reference, np.random.default_rng(0)).to_pylist()
+    [3.0, 1.0, 4.0, 2.0]
     """
     if not len(column) or not reference.present:
         return column

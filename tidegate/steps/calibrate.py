@@ -17,12 +17,10 @@ from tidegate.steps.stores import Stores
 from tidegate.windows import Window
 
 
-def calibrated(
-    stores: Stores, model: Model, package: Loaded, now: datetime, budget: float | None = None
-) -> Calibration | None:
+def calibrated(stores: Stores, model: Model, package: Loaded, budget: float | None = None) -> Calibration | None:
     """Limits for the model's share of its group's budget (or another), None with too few nights."""
     nights = list(package.spec["trained"])[-MOST:]
-    series, values = matrix(nights, history(stores, model, package, nights, now))
+    series, values = matrix(nights, history(stores, model, package, nights))
     share = budget_of(model, stores.project.models(), stores.project.platform) if budget is None else budget
     rng = np.random.default_rng(model.estimator.seed)
     return calibrate(values, [date.fromisoformat(n) for n in nights], series, share, rng, rule_of(model))
@@ -48,7 +46,7 @@ def ensure_limits(
     now_champion = stores.plans.get(model.name).champion == version
     if any(d.since for d in running) or not now_champion or len(package.spec["trained"]) < LEAST:
         return running
-    found = calibrated(stores, model, package, now)
+    found = calibrated(stores, model, package)
     if found is None:
         return running
     number = stores.detectors.propose(model.name, model.owner, version, window.id, found.as_dict(), now)

@@ -12,7 +12,7 @@ from tidegate.config.dataset import Dataset
 from tidegate.contract.admit import admit
 from tidegate.contract.quality import QUARANTINE, judge_batch
 from tidegate.contract.volume import judge_volume
-from tidegate.errors import Unreadable
+from tidegate.errors import StoreError, Unreadable
 from tidegate.profile.grid import Grid
 from tidegate.profile.profile import grid_of, profile_of
 from tidegate.profile.table import to_table
@@ -87,4 +87,14 @@ def grid(stores: Stores, dataset: Dataset, batch: pa.Table, now: datetime) -> Gr
         stores.data_records.put_grid(dataset.name, made.as_dict(), made.digest, now)
         body = stores.data_records.grid(dataset.name)
         assert body is not None
+    return Grid.from_dict(body)
+
+
+def frozen_grid(stores: Stores, dataset: Dataset) -> Grid:
+    """The grid that the dataset's first batch set; raises `StoreError` when none has landed."""
+    body = stores.data_records.grid(dataset.name)
+    if body is None:
+        raise StoreError(
+            f"grid of {dataset.name}", "a window that landed", "none", f"run tidegate ingest {dataset.name}"
+        )
     return Grid.from_dict(body)

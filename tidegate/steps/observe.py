@@ -29,7 +29,7 @@ from tidegate.performance.loss import row_loss
 from tidegate.profile.grid import Grid
 from tidegate.profile.profile import Profile
 from tidegate.profile.table import from_table
-from tidegate.steps.ingest import grid
+from tidegate.steps.ingest import frozen_grid
 from tidegate.steps.measure import matured
 from tidegate.steps.outcomes import join, labels_of
 from tidegate.steps.score import scores_of
@@ -54,7 +54,7 @@ class Observed:
     pairs: Mapping[tuple[str, str], tuple[Profile, Profile]] = field(default_factory=dict)
 
 
-def observe(stores: Stores, model: Model, package: Loaded, window: Window, now: datetime) -> Observed:
+def observe(stores: Stores, model: Model, package: Loaded, window: Window) -> Observed:
     """What the monitors see on one night, against the reference of the champion that scored it."""
     dataset = stores.project.dataset(model.dataset)
     calendar = stores.project.calendar(dataset)
@@ -64,11 +64,11 @@ def observe(stores: Stores, model: Model, package: Loaded, window: Window, now: 
     pairs: dict[tuple[str, str], tuple[Profile, Profile]] = {}
     back = {calendar.shift(window, -k).id for k in range(1, RECENT + 1)}
     back |= {calendar.shift(window, -7 * k).id for k in range(1, WEEKDAYS + 1)}
-    profiles = stored_profiles(stores, dataset, sorted({window.id, *back}), now)
+    profiles = stored_profiles(stores, dataset, sorted({window.id, *back}), model.features)
     if window.id in profiles:
         current = profiles[window.id]
-        on = current.grid
-        past = {"champion": _reference(package, on), **yardsticks(window.id, profiles)}
+        champion = _reference(package, frozen_grid(stores, dataset), model.features)
+        past = {"champion": champion, **yardsticks(window.id, profiles)}
         for name, yardstick in past.items():
             found = compare(yardstick, current)
             today |= drift_series("feature", yardstick, current, model.features, name, found)
@@ -95,12 +95,10 @@ def observe(stores: Stores, model: Model, package: Loaded, window: Window, now: 
     return Observed(today, late, event, drifts, pairs)
 
 
-def history(
-    stores: Stores, model: Model, package: Loaded, nights: list[str], now: datetime
-) -> dict[str, dict[Series, float]]:
+def history(stores: Stores, model: Model, package: Loaded, nights: list[str]) -> dict[str, dict[Series, float]]:
     """The values of nights that a champion learned from, each against a reference without its block."""
     dataset = stores.project.dataset(model.dataset)
-    profiles = stored_profiles(stores, dataset, nights, now)
+    profiles = stored_profiles(stores, dataset, nights, model.features)
     out = drift_history("feature", profiles, model.features, yardstick=True)
     for night, values in rows_history(
         {s.window: s.rows for s in stores.data.many("batches", dataset.name, nights)}
@@ -119,19 +117,22 @@ def history(
     return out
 
 
-_profiles: dict[tuple[str, str, str, str], Profile] = {}
+_profiles: dict[tuple[str, str, str, str, tuple[str, ...]], Profile] = {}
 
 
-def stored_profiles(stores: Stores, dataset: Dataset, nights: list[str], now: datetime) -> dict[str, Profile]:
-    """The stored profiles of windows, by window; those that have none are left out."""
+def stored_profiles(
+    stores: Stores, dataset: Dataset, nights: list[str], columns: tuple[str, ...]
+) -> dict[str, Profile]:
+    """The stored profiles of some columns of windows, by window; those that have none are left out."""
     known = {s.window: s for s in stores.data.many("profiles", dataset.name, nights) if s.rows}
-    keys = {n: (str(stores.home.shared), dataset.name, n, s.digest) for n, s in known.items()}
+    keys = {n: (str(stores.home.shared), dataset.name, n, s.digest, columns) for n, s in known.items()}
     found = {n: _profiles[key] for n, key in keys.items() if key in _profiles}
     wanted = [n for n in keys if n not in found]
     if wanted:
         table = stores.data.read("profiles", dataset.name, wanted)
-        on = grid(stores, dataset, table, now)
-        found |= {night: from_table(part, on) for night, part in by_night(table, set(wanted), "window").items()}
+        on = frozen_grid(stores, dataset)
+        parts = by_night(table, set(wanted), "window")
+        found |= {night: _part(from_table(part, on), columns) for night, part in parts.items()}
         _profiles.update({keys[n]: found[n] for n in wanted if n in found})
         while len(_profiles) > KEPT:
             del _profiles[next(iter(_profiles))]
@@ -148,13 +149,18 @@ def by_night(table: pa.Table, wanted: set[str], column: str = "event_window") ->
     return {n: table.take(pa.array(order[a:b])) for n, a, b in zip(names, cuts, cuts[1:], strict=False) if n in wanted}
 
 
-def _reference(package: Loaded, on: Grid) -> Profile:
-    return _reference_cached(package, json.dumps(on.as_dict()))
+def _reference(package: Loaded, on: Grid, columns: tuple[str, ...]) -> Profile:
+    return _reference_cached(package, json.dumps(on.as_dict()), columns)
 
 
 @cached_by_package
-def _reference_cached(package: Loaded, on: str) -> Profile:
-    return from_table(package.reference("profile"), Grid.from_dict(json.loads(on)))
+def _reference_cached(package: Loaded, on: str, columns: tuple[str, ...]) -> Profile:
+    return _part(from_table(package.reference("profile"), Grid.from_dict(json.loads(on))), columns)
+
+
+def _part(profile: Profile, columns: tuple[str, ...]) -> Profile:
+    """The columns that are profiled: when rows came is not."""
+    return profile.only([c for c in columns if c in profile.grid.axes])
 
 
 def _weekday(night: str) -> int:

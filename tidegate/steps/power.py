@@ -126,7 +126,7 @@ def _seen(
             scores,
             total(tallies),
         )
-        for e in [e for e in new if e.lasts][:4]:
+        for e in [e for e in new if e.lasts][:ASKED]:
             effect = night.effect(e.series, values.get(e.series, math.nan))
             if effect is not None and effect.material:
                 return True, True

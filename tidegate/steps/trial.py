@@ -212,6 +212,6 @@ def trial(stores: Stores, model: Model, nights: list[str], window: Window, now: 
         batches = stores.data.read("batches", dataset.name, nights)
         rows = by_night(join(batches, labels_of(stores, model, nights, window)), set(nights), "window")
         kept = tuple(n for n in nights if n in rows)
-        yield Trial(stores, model, package, kept, rows, stored_profiles(stores, dataset, list(kept), now))
+        yield Trial(stores, model, package, kept, rows, stored_profiles(stores, dataset, list(kept), model.features))
     finally:
         shutil.rmtree(staging)

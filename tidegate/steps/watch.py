@@ -54,7 +54,7 @@ def watch(stores: Stores, model: Model, window: Window, now: datetime) -> list[A
 def _drift(stores: Stores, model: Model, champion: tuple[int, Loaded], window: Window, now: datetime) -> list[Signal]:
     """Findings of every running set of limits are stored; the active one's make signals."""
     package = champion[1]
-    seen = observe(stores, model, package, window, now)
+    seen = observe(stores, model, package, window)
     sets = [_Set(stores, model, d, seen, window) for d in ensure_limits(stores, model, champion, window, now)]
     told = [s.signals(champion) for s in sets]
     found = [f for s, t in zip(sets, told, strict=True) for f in s.findings(package, t)]

@@ -149,7 +149,7 @@ def test_an_empty_an_all_missing_and_a_one_row_window_end_without_a_fault(shop, 
 
 def test_a_proposed_set_runs_beside_the_other_and_pages_nobody(shop, open_shop):
     champion = shop.stores.champion("bought")
-    loose = calibrated(shop.stores, shop.model, champion[1], evening_of(shop.calendar.window("2024-02-19")), 20.0)
+    loose = calibrated(shop.stores, shop.model, champion[1], 20.0)
     number = shop.stores.detectors.propose(
         "bought", "shopkeepers", 1, "2024-02-19", loose.as_dict(), evening_of(shop.calendar.window("2024-02-19"))
     )
