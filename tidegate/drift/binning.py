@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -86,26 +88,31 @@ def categories(reference: ColumnProfile, current: ColumnProfile) -> tuple[Counts
     If the reference itself hit its cap, its share of OTHER is expected in the rest; only what is
     beyond that counts as unseen.
     """
-    named = [name != OTHER for name in reference.names]
-    ref = reference.rows[named].astype(np.float64)
-    now = current.counts
-    cur = np.array([now.get(k, 0) for k in reference.names if k != OTHER], dtype=np.float64)
+    known = np.zeros(len(reference.names) + 1)
+    places = reference.places
+    known[[places.get(name, -1) for name in current.names]] = current.rows  # the last place is for the others
+    named = np.ones(len(reference.names), dtype=bool)
+    if (at := places.get(OTHER)) is not None:
+        named[at] = False
+    ref, cur = reference.rows[named].astype(np.float64), known[:-1][named]
     ratio = current.present / reference.present if reference.present else 0.0
-    if OTHER in now:
-        cur += _cut_off(ref * ratio, cur, now)
+    cur += _cut_off(ref * ratio, cur, current)
     rest_ref, rest_cur = reference.present - ref.sum(), max(current.present - cur.sum(), 0.0)
-    unseen = max(rest_cur - rest_ref * ratio, 0.0)
+    unseen = max(float(rest_cur - rest_ref * ratio), 0.0)
     rare = ref * min(1.0, ratio) < FEWEST
     rest_ref, rest_cur = rest_ref + ref[rare].sum(), rest_cur + cur[rare].sum()
     return np.append(ref[~rare], rest_ref), np.append(cur[~rare], rest_cur), unseen
 
 
-def _cut_off(expected: Counts, current: Counts, counts: dict[int | str, int]) -> Counts:
+def _cut_off(expected: Counts, found: Counts, current: ColumnProfile) -> Counts | float:
     """Rows to give back to the reference's categories that the *current* cap put into OTHER.
 
     Such a category has at most as many rows as the rarest one that was kept. Without this every
     undrifted column with more categories than the cap would look new.
     """
-    floor = min((v for k, v in counts.items() if k != OTHER), default=0)
-    back = np.where(current == 0, np.minimum(expected, floor), 0.0)
-    return np.asarray(back * min(1.0, counts[OTHER] / max(back.sum(), 1.0)), dtype=np.float64)
+    at = bisect_left(current.names, OTHER)
+    if at == len(current.names) or current.names[at] != OTHER:
+        return 0.0
+    floor = np.delete(current.rows, at).min() if len(current.rows) > 1 else 0
+    back = np.where(found == 0, np.minimum(expected, floor), 0.0)
+    return np.asarray(back * min(1.0, int(current.rows[at]) / max(back.sum(), 1.0)), dtype=np.float64)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tidegate.drift.distances import divergences, gaps, psi_limit
-from tidegate.drift.pair import Pair, pair_of
+from tidegate.drift.binning import aligned, categories
+from tidegate.drift.distances import Counts, Index, divergences, gaps, psi_limit
+from tidegate.drift.placing import placed
 from tidegate.errors import UsageError
 from tidegate.profile.column import ColumnProfile
+from tidegate.profile.grid import Grid
 from tidegate.profile.profile import Profile
 
 
@@ -59,15 +61,18 @@ def compare(reference: Profile, current: Profile, *, confidence: float = 0.99) -
     >>> drift.column, drift.ks, drift.missing
     ('delay', 0.5, 0.25)
     """
-    if reference.grid.digest != current.grid.digest:
+    if reference.grid is not current.grid and reference.grid.digest != current.grid.digest:
         raise UsageError(
             "drift",
             f"grid {reference.grid.digest[:12]}",
             f"grid {current.grid.digest[:12]}",
             "profile both on one grid",
         )
-    pairs = [pair_of(name, reference.columns[name], current.columns[name]) for name in reference.grid.axes]
-    return drifts_of(pairs, confidence)
+    found = _distances(reference, current)
+    return [
+        _drift(name, reference.columns[name], current.columns[name], found[name], confidence)
+        for name in reference.grid.axes
+    ]
 
 
 def column_drift(name: str, reference: ColumnProfile, current: ColumnProfile, confidence: float = 0.99) -> Drift:
@@ -76,51 +81,79 @@ def column_drift(name: str, reference: ColumnProfile, current: ColumnProfile, co
     When a side has rows but none of them usable, PSI, KL and JS still see the missing bin; KS and
     W1 are NaN.
     """
-    return drifts_of([pair_of(name, reference, current)], confidence)[0]
+    if reference.axis != current.axis:
+        raise UsageError(f"drift of {name}", f"axis {reference.axis}", str(current.axis), "profile both on one grid")
+    on = Grid({name: reference.axis})
+    return compare(Profile(on, {name: reference}), Profile(on, {name: current}), confidence=confidence)[0]
 
 
-def drifts_of(pairs: Sequence[Pair], confidence: float = 0.99) -> list[Drift]:
-    """The drift of each pair, as `column_drift`."""
-    shape = dict(zip((p.name for p in pairs if p.judged), _divergences(pairs), strict=True))
-    order = dict(zip((p.name for p in pairs if p.ordered), _gaps(pairs), strict=True))
-    return [
-        _drift(p, shape.get(p.name, (math.nan,) * 3), order.get(p.name, (math.nan, math.nan)), confidence)
-        for p in pairs
-    ]
+@dataclass(frozen=True, slots=True)
+class _Distances:
+    """Of one column; ``bins`` are those that a side has rows in, ``unseen`` is in rows."""
+
+    bins: int
+    unseen: float = 0.0
+    psi: float = math.nan
+    kl: float = math.nan
+    js: float = math.nan
+    ks: float = math.nan
+    w1: float = math.nan
 
 
-def _divergences(pairs: Sequence[Pair]) -> list[tuple[float, float, float]]:
-    judged = [p for p in pairs if p.judged]
-    if not judged:
-        return []
-    starts = np.cumsum([0] + [len(p.ref) for p in judged[:-1]])
-    found = divergences(np.concatenate([p.ref for p in judged]), np.concatenate([p.cur for p in judged]), starts)
-    return list(zip(*(f.tolist() for f in found), strict=True))
+def _distances(reference: Profile, current: Profile) -> dict[str, _Distances]:
+    names: list[str] = []
+    ref, cur, sizes = [np.empty(0)], [np.empty(0)], np.empty(0, dtype=np.int64)
+    order: dict[str, tuple[float, float]] = {}
+    unseen: dict[str, float] = {}
+    if reference.numbers.columns:
+        names = list(reference.numbers.columns)
+        found = placed(reference.numbers, current.numbers)
+        ref, cur, sizes = [found.ref], [found.cur], np.diff(found.bins)
+        order = dict(zip(names, zip(found.ks.tolist(), found.w1.tolist(), strict=True), strict=True))
+    for name, r in reference.columns.items():
+        if r.axis.kind == "category":
+            c = current.columns[name]
+            a, b, unseen[name] = categories(r, c)
+            ref.append(np.append(a, r.missing))
+            cur.append(np.append(b, c.missing))
+            names, sizes = [*names, name], np.append(sizes, len(a) + 1)
+    judged = np.array([reference.columns[n].n > 0 and current.columns[n].n > 0 for n in names])
+    bins, shapes = _shapes(np.concatenate(ref), np.concatenate(cur), sizes, judged)
+    out = {}
+    for name, size, shape in zip(names, bins, shapes, strict=True):
+        ks, w1 = order.get(name, (math.nan, math.nan))
+        if math.isfinite(ks) and not math.isfinite(w1):  # values whose differences overflow
+            w1 = float(gaps(*aligned(reference.columns[name], current.columns[name]), np.zeros(1, np.int64))[1][0])
+        out[name] = _Distances(size, unseen.get(name, 0.0), *shape, ks, w1)
+    return out
 
 
-def _gaps(pairs: Sequence[Pair]) -> list[tuple[float, float]]:
-    ordered = [p for p in pairs if p.ordered]
-    if not ordered:
-        return []
-    starts = np.cumsum([0] + [len(p.r) for p in ordered[:-1]])
-    values, r, c = (np.concatenate(side) for side in zip(*((p.values, p.r, p.c) for p in ordered), strict=True))
-    return list(zip(*(f.tolist() for f in gaps(values, r, c, starts)), strict=True))
+def _shapes(
+    ref: Counts, cur: Counts, sizes: Index, judged: NDArray[np.bool_]
+) -> tuple[list[int], list[tuple[float, float, float]]]:
+    """How many bins of each column either side has rows in, and PSI, KL and JS over those."""
+    used = (ref + cur) > 0
+    bins = np.add.reduceat(used, np.cumsum(sizes) - sizes, dtype=np.int64)
+    out = np.full((3, len(sizes)), math.nan)
+    if judged.any():
+        kept = used & judged.repeat(sizes)
+        out[:, judged] = divergences(ref[kept], cur[kept], np.cumsum(bins[judged]) - bins[judged])
+    return bins.tolist(), list(zip(*out.tolist(), strict=True))
 
 
-def _drift(pair: Pair, shape: tuple[float, float, float], order: tuple[float, float], confidence: float) -> Drift:
-    reference, current = pair.reference, pair.current
-    (psi, kl, js), (ks, w1) = shape, order
+def _drift(name: str, reference: ColumnProfile, current: ColumnProfile, d: _Distances, confidence: float) -> Drift:
     sigma = reference.std
+    judged = reference.n > 0 and current.n > 0
     return Drift(
-        pair.name,
-        psi,
-        psi_limit(len(pair.ref), reference.n, current.n, confidence),
-        kl,
-        js,
-        ks,
-        w1 / sigma if sigma > 0 else math.nan,
-        current.missing / current.n - reference.missing / reference.n if pair.judged else math.nan,
-        pair.unseen / current.n if pair.judged else math.nan,
+        name,
+        d.psi,
+        psi_limit(d.bins, reference.n, current.n, confidence),
+        d.kl,
+        d.js,
+        d.ks,
+        d.w1 / sigma if sigma > 0 else math.nan,
+        current.missing / current.n - reference.missing / reference.n if judged else math.nan,
+        d.unseen / current.n if judged else math.nan,
         current.infinite,
         current.n,
         reference.n,

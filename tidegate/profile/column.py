@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -67,6 +69,11 @@ class ColumnProfile:
         """Rows by bucket number (numbers) or by value (categories)."""
         keys: Sequence[int | str] = self.names or self.buckets.tolist()
         return dict(zip(keys, self.rows.tolist(), strict=True))
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where each category is in ``names``."""
+        return dict(zip(self.names, range(len(self.names)), strict=True))
 
     @property
     def present(self) -> int:
@@ -138,15 +145,26 @@ def _sorted(values: NDArray[np.float64], axis: Axis) -> Counted:
 
 
 def category_column(counts: Mapping[str, int], missing: int, axis: Axis, cap: int) -> ColumnProfile:
-    """The profile of categories from rows by value; at most `cap` names, the rarest in OTHER
-    (ties: the later names). A value that is spelled as OTHER counts as OTHER."""
-    n = sum(counts.values()) + missing
-    if len(counts) > cap:
-        named = sorted((k for k in counts if k != OTHER), key=lambda k: (-counts[k], k))[: cap - 1]
-        kept = {k: counts[k] for k in named}
-        counts = {**kept, OTHER: n - missing - sum(kept.values())}
+    """The profile of categories from rows by value, with at most `cap` names; see `capped`."""
     names = tuple(sorted(counts))
-    return ColumnProfile(axis, n, missing, names=names, rows=np.array([counts[k] for k in names], dtype=np.int64))
+    rows = np.array([counts[k] for k in names], dtype=np.int64)
+    return capped(ColumnProfile(axis, int(rows.sum()) + missing, missing, names=names, rows=rows), cap)
+
+
+def capped(column: ColumnProfile, cap: int) -> ColumnProfile:
+    """At most `cap` names, the rarest in OTHER (ties: the later names). A value that is spelled as
+    OTHER counts as OTHER."""
+    names, rows = column.names, column.rows
+    if len(names) <= cap:
+        return column
+    named = np.flatnonzero([name != OTHER for name in names])
+    kept = np.sort(named[np.argsort(-rows[named], kind="stable")[: cap - 1]])  # the names are in order
+    other = int(rows.sum() - rows[kept].sum())
+    place = bisect_left(names, OTHER)
+    at = int(np.searchsorted(kept, place))
+    cut = [names[i] for i in kept.tolist()]
+    cut.insert(at, OTHER)
+    return replace(column, names=tuple(cut), rows=np.insert(rows[kept], at, other))
 
 
 def resolution(column: ColumnProfile) -> float:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from tidegate.errors import UsageError
 from tidegate.profile.column import OTHER, ColumnProfile
-from tidegate.profile.grid import ENGINE, Grid
+from tidegate.profile.grid import ENGINE, Axis, Grid
 from tidegate.profile.merging import merge_columns
+from tidegate.profile.stacked import Stacked
 
 SEGMENTS = 50
 """At most so many segments are kept apart; the smallest are put together in OTHER."""
@@ -50,6 +51,26 @@ class Profile:
 
         return profile_digest(self)
 
+    @cached_property
+    def numbers(self) -> Stacked:
+        """The columns that are numbers, one after another in one array; sorted by name."""
+        return Stacked({n: c for n, c in sorted(self.columns.items()) if c.axis.kind == "number"})
+
+    def only(self, columns: Collection[str]) -> Profile:
+        """The profile of some columns, in the grid's order, on a grid of those; without segments.
+
+        The same columns of the same grid give the same grid object. Raises `UsageError` for a
+        column that the grid does not have.
+        """
+        if extra := set(columns) - set(self.grid.axes):
+            raise UsageError(
+                "profile", f"some of the columns {', '.join(self.grid.axes)}", ", ".join(sorted(extra)), "correct them"
+            )
+        wanted = set(columns)
+        grid = _part_of(tuple((n, a) for n, a in self.grid.axes.items() if n in wanted), self.grid.max_categories)
+        schema = {n: kind for n, kind in self.schema.items() if n in wanted}
+        return Profile(grid, {n: self.columns[n] for n in grid.axes}, schema)
+
     def merge(self, other: Profile) -> Profile:
         """The profile of both windows' rows; raises `UsageError` if the grids differ."""
         return merge_all([self, other])
@@ -86,6 +107,12 @@ def merge_all(profiles: Sequence[Profile], *, slack: int = 1) -> Profile:
             parts.setdefault(value, []).append(segment)
     segments = {value: merge_all(found, slack=slack) for value, found in parts.items()}
     return Profile(grid, columns, schema, by, largest_segments(segments, slack))
+
+
+@lru_cache(maxsize=256)
+def _part_of(axes: tuple[tuple[str, Axis], ...], max_categories: int) -> Grid:
+    """One object for one grid, so that its digest is taken once and it is known by identity."""
+    return Grid(dict(axes), max_categories)
 
 
 def largest_segments(segments: Mapping[str, Profile], slack: int = 1) -> dict[str, Profile]:
