@@ -179,6 +179,8 @@ def test_segments_that_are_large_enough_are_watched_missing_ones_too():
     found = watched_segments(table, ("origin", "absent"))
     assert found == {"origin": ["missing", *(f"v{i}" for i in range(SEGMENTS - 1))]}
     assert watched_segments(table.slice(0, 0), ("origin",)) == {}
+    few = pa.table({"segment_origin": ["a"] * 97 + ["b"] * 2 + ["c"]})
+    assert watched_segments(few, ("origin",)) == {"origin": ["a", "b"]}
     masks = segment_masks(table, {"origin": ["missing", "v3"], "absent": ["q"]})
     assert {n: int(m.sum()) for n, m in masks.items()} == {"": len(column), " [origin=missing]": 80, " [origin=v3]": 57}
     assert not masks[" [origin=v3]"][-1]

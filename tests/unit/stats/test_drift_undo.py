@@ -77,8 +77,10 @@ def test_missing_rows_up_to_the_references_share_stay_missing():
 
 
 def test_infinite_values_are_values_that_are_not_there():
-    found = back([math.inf, -math.inf, *normal(2, 98)], reference(normal(1))).to_numpy()
+    found = back([math.inf] * 400 + [-math.inf] * 100 + [*normal(2, 500)], reference(normal(1))).to_numpy()
     assert np.isfinite(found).all()
+    # They get any value, not the highest and the lowest.
+    assert [found[part].mean() for part in (slice(400), slice(500, None))] == pytest.approx([20, 20], abs=1)
 
 
 def test_integers_stay_whole_and_booleans_true_or_false():
@@ -86,6 +88,9 @@ def test_integers_stay_whole_and_booleans_true_or_false():
     found = back(np.random.default_rng(2).poisson(4, 900) * 10, reference(year), pa.int16()).to_numpy()
     assert found.mean() == pytest.approx(year.mean(), abs=0.15)
     assert set(found.tolist()) <= set(year.tolist())
+    wide = np.random.default_rng(3).integers(0, 10**6, N)
+    assert back(wide, reference(wide), pa.int64()).to_numpy() == pytest.approx(wide, abs=2000)
+    assert back([1, 2, 3], reference(normal(1)), pa.int64()).to_numpy() == pytest.approx([15, 20, 25], abs=1)
     late = reference(np.arange(N) % 5 == 0)
     flags = back(np.ones(1000, bool), late).to_pylist()
     assert sum(flags) == 200
