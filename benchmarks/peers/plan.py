@@ -28,18 +28,19 @@ class Peer:
 
 
 PEERS = (
-    Peer("tidegate", "Tidegate", "by_tidegate.py", None, (), {SMALL: 5, MEDIUM: 5, LARGE: 5}, {SMALL: 3, MEDIUM: 3}, 3),
-    Peer("decode", "Parquet decode alone", "by_decode.py", None, (), {SMALL: 5, MEDIUM: 5, LARGE: 5},
-         {SMALL: 3, MEDIUM: 3}, 3),
-    Peer("scipy", "scipy KS + χ²", "by_scipy.py", "scipy", (), {SMALL: 5, MEDIUM: 5, LARGE: 3}, {SMALL: 3, MEDIUM: 3}),
-    Peer("evidently", "Evidently", "by_evidently.py", "evidently", (), {SMALL: 3, MEDIUM: 3}, {SMALL: 3},
+    Peer("tidegate", "Tidegate", "by_tidegate.py", None, (), {SMALL: 5, MEDIUM: 5, LARGE: 3}, {SMALL: 3, MEDIUM: 3}, 2),
+    Peer("decode", "Parquet decode alone", "by_decode.py", None, (), {SMALL: 5, MEDIUM: 5, LARGE: 3},
+         {SMALL: 3, MEDIUM: 3}, 2),
+    Peer("scipy", "scipy KS + χ²", "by_scipy.py", "scipy", (), {SMALL: 5, MEDIUM: 3, LARGE: 1}, {SMALL: 3, MEDIUM: 3}),
+    Peer("evidently", "Evidently", "by_evidently.py", "evidently", (), {SMALL: 3, MEDIUM: 1}, {SMALL: 1},
          skipped={LARGE: TOO_LONG.format("about ten minutes a run", "evidently", LARGE)}),
     Peer("evidently-50k", "Evidently on 50,000 rows", "by_evidently.py", "evidently", ("--sample", "50000"),
-         {SMALL: 3, MEDIUM: 3, LARGE: 3}, {SMALL: 3, MEDIUM: 3}),
-    Peer("evidently-psi", "Evidently, PSI", "by_evidently.py", "evidently", ("--method", "psi"), {SMALL: 3}, {SMALL: 3},
+         {MEDIUM: 1}, {MEDIUM: 1},
+         skipped={s: TOO_LONG.format("the same sample", "evidently-50k", s) for s in (SMALL, LARGE)}),
+    Peer("evidently-psi", "Evidently, PSI", "by_evidently.py", "evidently", ("--method", "psi"), {SMALL: 1}, {},
          skipped={s: TOO_LONG.format("a second pass of Evidently", "evidently-psi", s) for s in (MEDIUM, LARGE)}),
-    Peer("nannyml", "NannyML", "by_nannyml.py", "nannyml", (), {SMALL: 3, MEDIUM: 3}, {SMALL: 3, MEDIUM: 3},
+    Peer("nannyml", "NannyML", "by_nannyml.py", "nannyml", (), {SMALL: 3, MEDIUM: 2}, {SMALL: 1, MEDIUM: 1},
          skipped={LARGE: TOO_LONG.format("minutes a run", "nannyml", LARGE)}),
-    Peer("whylogs", "whylogs", "by_whylogs.py", "whylogs", (), {SMALL: 3, MEDIUM: 3}, {SMALL: 3},
+    Peer("whylogs", "whylogs", "by_whylogs.py", "whylogs", (), {SMALL: 3, MEDIUM: 1}, {SMALL: 1},
          skipped={LARGE: TOO_LONG.format("minutes a run", "whylogs", LARGE)}),
 )  # fmt: skip

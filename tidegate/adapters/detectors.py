@@ -96,10 +96,12 @@ class DetectorSets:
             if not c.execute(update(detectors).where(at).values(status="retired")).rowcount:
                 raise UsageError(f"detectors {number} of {model}", "a set that runs beside the active one", "none")
 
-    def all(self, model: str) -> list[Detectors]:
-        """Every set of a model, oldest first."""
+    def all(self, model: str, version: int | None = None) -> list[Detectors]:
+        """Every set of a model, or of one version of it, oldest first."""
         d = detectors.c
         at = (d.namespace == self.namespace) & (d.model == model)
+        if version is not None:
+            at &= d.version == version
         with self.control.read() as c:
             rows = c.execute(select(detectors).where(at).order_by(d.number))
             return [

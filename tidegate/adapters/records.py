@@ -13,7 +13,7 @@ from tidegate.adapters.control import Control
 from tidegate.adapters.schema import alarms, grids, verdicts, versions
 from tidegate.errors import StoreError
 from tidegate.lineage.digest import plain
-from tidegate.verdicts import Alarm, Verdict
+from tidegate.verdicts import Alarm, Outcome, Verdict
 
 _COLUMNS = ("window", "monitor", "subject", "severity", "cause")
 
@@ -71,6 +71,15 @@ class Records:
     def verdict(self, owner: str, kind: str, window: str) -> Verdict | None:
         """The newest verdict of one window."""
         return self.verdicts(owner, kind, [window]).get(window)
+
+    def outcomes(self, owner: str, kind: str) -> dict[str, Outcome]:
+        """The newest outcome of each window, by window: what `verdicts` gives, without the bodies."""
+        v = verdicts.c
+        at = (v.namespace == self.namespace) & (v.owner == owner) & (v.kind == kind)
+        newest = select(func.max(v.id)).where(at).group_by(v.window)
+        with self.control.read() as c:
+            rows = c.execute(select(v.window, v.outcome).where(v.id.in_(newest)).order_by(v.window)).all()
+        return {r.window: r.outcome for r in rows}
 
     def _newest(self, c: Connection, owner: str, kind: str, windows: list[str] | None) -> dict[str, Any]:
         v = verdicts.c

@@ -110,6 +110,18 @@ class Calibration:
         return f"{of}: not certifiable, range {low:.2g} to {high:.2g} false pages ({why})"
 
     @property
+    def run_lengths(self) -> tuple[float, float]:
+        """Nights between two false pages for a sudden and for a gradual change (ARL0), on average; inf for none."""
+        found = []
+        for limit, tried, points in (
+            (self.sudden, SUDDEN, self.sudden_rates),
+            (self.gradual, GRADUAL, self.gradual_rates),
+        ):
+            rate = float(points[0, np.flatnonzero(tried == limit)[0]]) if math.isfinite(limit) else 0.0
+            found.append(MONTH / rate if rate else math.inf)
+        return found[0], found[1]
+
+    @property
     def signed(self) -> NDArray[np.bool_]:
         return np.array([s.signed for s in self.series], dtype=bool)
 

@@ -131,9 +131,11 @@ def list_sets(ctx: typer.Context, model: Model, as_json: Json = False) -> None:
     rows: list[dict[str, Any]] = []
     for d in stores.detectors.all(model):
         c = Calibration.from_dict(d.body)
+        sudden, gradual = c.run_lengths
         rows.append({"number": d.number, "status": d.status, "version": d.version, "calibrated": d.window,
                      "since": d.since, "budget": c.budget, "certified": c.certified, "sudden": c.sudden,
-                     "gradual": c.gradual, "promise": c.words, "monitors": c.version})  # fmt: skip
+                     "run_length_sudden": sudden, "gradual": c.gradual, "run_length_gradual": gradual,
+                     "promise": c.words, "monitors": c.version})  # fmt: skip
     show(rows, as_json, empty=f"no limits yet: they are set when {model} has a champion with 42 nights of reference")
 
 

@@ -58,6 +58,6 @@ def ensure_limits(
 
 def _of(stores: Stores, model: Model, version: int) -> list[Detectors]:
     """The set that was last in force for a version, and those that run beside it."""
-    mine = [d for d in stores.detectors.all(model.name) if d.version == version]
+    mine = stores.detectors.all(model.name, version)
     approved = [d for d in mine if d.since]
     return [*approved[-1:], *(d for d in mine if d.status == "beside")]

@@ -11,7 +11,7 @@ from tidegate.config.model import Model
 from tidegate.decision.decide import Standing, decide
 from tidegate.decision.reasons import judge_decay, judge_growth
 from tidegate.performance.blocks import blocks_of, cut
-from tidegate.steps.measure import judge_coverage, matured, nightly_tallies, reference_blocks
+from tidegate.steps.measure import judge_coverage, matured, nightly_tallies, package_blocks
 from tidegate.steps.promote import reconcile
 from tidegate.steps.stores import Stores
 from tidegate.verdicts import Decision, Verdict
@@ -69,8 +69,8 @@ def labelled_nights(stores: Stores, model: Model, window: Window) -> dict[str, i
     """
     event = matured(stores, model, window)
     good = {s.window: s.rows for s in stores.data.many("batches", model.dataset) if s.window <= event.id}
-    measured = stores.records.verdicts(model.name, "coverage")
-    verdicts = stores.data_records.verdicts(model.dataset, "quality")
+    measured = stores.records.outcomes(model.name, "coverage")
+    quality = stores.data_records.outcomes(model.dataset, "quality")
     arrivals = [s for s in stores.lake.many("labels", model.name) if s.window <= window.id]
     if model.label.arrived_at:
         known = stores.lake.read("labels", model.name, [s.window for s in arrivals], columns=["row_id", "event_window"])
@@ -83,7 +83,8 @@ def labelled_nights(stores: Stores, model: Model, window: Window) -> dict[str, i
     for night in sorted(good):
         arrived = calendar.shift(calendar.window(night), delay).id
         rows = counts[night if model.label.arrived_at else arrived]
-        if rows and verdicts[night].passed and (measured.get(night) or judge_coverage(model, rows, good[night])).passed:
+        covered = measured.get(night) or judge_coverage(model, rows, good[night]).outcome
+        if rows and quality[night] == covered == "pass":
             out[night] = rows
     return out
 
@@ -135,5 +136,4 @@ def decay(stores: Stores, model: Model, champion: tuple[int, Loaded], labelled: 
     unseen = [n for n in labelled if n > spec["trained"][-1]][-model.retrain.decay_nights :]
     tallies = nightly_tallies(stores, model, unseen, version)
     recent = blocks_of(tallies, cut(sorted(tallies), model.gate.block_nights))
-    reference = reference_blocks(model, package.reference("outcomes"), float(spec["threshold"]))
-    return judge_decay(model, reference, recent)
+    return judge_decay(model, package_blocks(package, model.model_dump_json()), recent)

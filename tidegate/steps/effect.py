@@ -18,7 +18,7 @@ from tidegate.performance.metrics import metrics
 from tidegate.performance.tally import Tally, total
 from tidegate.profile.column import ColumnProfile
 from tidegate.profile.profile import Profile
-from tidegate.steps.measure import nightly_tallies, reference_blocks
+from tidegate.steps.measure import nightly_tallies, package_blocks
 from tidegate.steps.observe import Observed
 from tidegate.steps.score import scores_of
 from tidegate.steps.stores import Stores
@@ -105,7 +105,7 @@ def night_of(stores: Stores, model: Model, champion: tuple[int, Loaded], seen: O
 
 def usual_worth(model: Model, package: Loaded) -> float:
     """The KPI per row (or the loss) on the champion's held-out reference."""
-    return worth(model, total(reference_blocks(model, package.reference("outcomes"), float(package.spec["threshold"]))))
+    return worth(model, total(package_blocks(package, model.model_dump_json())))
 
 
 def worth(model: Model, tally: Tally) -> float:

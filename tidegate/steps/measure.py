@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tidegate.adapters.packages import Loaded, cached_by_package
 from tidegate.config.model import Model
 from tidegate.performance.blocks import blocks_of, cut, design_effect
 from tidegate.performance.calibration import calibration
@@ -139,6 +140,13 @@ def reference_blocks(model: Model, outcomes: pa.Table, threshold: float) -> list
     """The held-out outcomes of a training as one tally a block of nights."""
     by_night = tally_by(model, outcomes, "event_window", threshold)
     return blocks_of(by_night, cut(sorted(by_night), model.gate.block_nights))
+
+
+@cached_by_package
+def package_blocks(package: Loaded, model: str) -> list[Tally]:
+    """`reference_blocks` of a package; `model` is the model's settings as JSON."""
+    known = Model.model_validate_json(model)
+    return reference_blocks(known, package.reference("outcomes"), float(package.spec["threshold"]))
 
 
 def effect_of(model: Model, blocks: list[Tally], row_variance: float) -> float:

@@ -160,3 +160,10 @@ def test_a_rate_of_no_pages_still_has_an_upper_end_and_one_repeat_has_none():
 
 def test_certification_takes_half_a_year():
     assert CERTIFIED == 26 * 7
+
+
+def test_the_run_length_of_each_kind_is_stated_in_nights(calibrated):
+    sudden, gradual = calibrated.run_lengths
+    assert min(sudden, gradual) > 30  # a budget of one in 30 nights, less than half of it each
+    assert calibrated.at(0.0).run_lengths == (math.inf, math.inf)
+    assert calibrated.at(4.0).run_lengths[0] < sudden
