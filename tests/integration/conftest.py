@@ -1,7 +1,9 @@
-"""The loop without Prefect: the steps in the order of `flows.bodies`."""
+"""The loop without Prefect (the steps in the order of `flows.bodies`), and the command in this process."""
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -100,6 +102,43 @@ class Loop:
             rows = {f"row {r.id}": tuple(r) for r in c.execute(select(windows))}
         logs = self.root.glob("var/lake/**/_delta_log")
         return rows | {p.parent.relative_to(self.root).as_posix(): DeltaTable(str(p.parent)).version() for p in logs}
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a call of the command came to."""
+
+    code: int
+    out: str
+    err: str
+
+    def one_line(self) -> str:
+        """The fault on stderr: one line of the form that all have."""
+        assert self.err.startswith("tidegate: "), self.err
+        assert self.err.count("\n") == 1, self.err
+        for word in ("Traceback", 'File "'):
+            assert word not in self.err + self.out
+        return self.err.removeprefix("tidegate: ").rstrip("\n")
+
+
+@pytest.fixture
+def tidegate(monkeypatch, capsys):
+    """Calls the command's entry point in this process, where the libraries are loaded already."""
+    from tidegate.cli.main import main
+
+    environment = dict(os.environ)
+
+    def call(*words: object) -> Said:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["tidegate", *map(str, words)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        said = capsys.readouterr()
+        return Said(int(caught.value.code or 0), said.out, said.err)
+
+    yield call
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 @pytest.fixture(scope="session")
