@@ -130,6 +130,7 @@ def profile_files(
             units = units[len(first) :]
             parts = [_joined(list(pool.map(job, first, [None] * len(first))))] if first else []
             like = parts[0].grid if parts else grid_of(_nothing(names, schemas), max_categories)
+            job = _Job(schemas, like, by, max_categories)  # the grid says by now which text is free
         grids = [Grid({n: like.axes[n] for n in u.columns}, like.max_categories) for u in units]
         done = zip(units, pool.map(job, units, grids), strict=True)
         for _, batches in groupby(done, lambda pair: (pair[0].path, pair[0].group)):

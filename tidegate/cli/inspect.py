@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from tidegate.cli.output import Json, Model, home_of, show
+from tidegate.cli.output import Json, Model, home_of, json_text, show
 from tidegate.errors import IntegrityError
 
 
@@ -35,7 +34,7 @@ def status(ctx: typer.Context, model: Model, as_json: Json = False) -> None:
     if as_json:
         candidate = {k: waiting[k] for k in ("version", "status", "digest")} if waiting else None
         known = {"model": model, "plan": asdict(plan), "candidate": candidate, "nights": rows}
-        typer.echo(json.dumps(known, indent=1, default=str))
+        typer.echo(json_text(known))
         return
     typer.echo(
         f"{model}: champion {plan.champion or 'none'}, plan revision {plan.revision}, "
@@ -120,6 +119,8 @@ def _what(entry: dict[str, object]) -> str:
         return f"{change} by {body.get('by')}: {body.get('reason') or body.get('approval') or ''}"
     if entry["kind"] == "intent":
         return f"promote version {body['promote']} by {body['by']}"
+    if entry["kind"] == "detectors":
+        return f"limits {body['from'] or 'none'} -> {body['to']} by {body['by']}: {body['reason']}"
     return f"{body.get('numbers', {}).get('action', '')}: {'; '.join(body.get('reasons', []))}"
 
 

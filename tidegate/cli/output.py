@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -55,7 +56,7 @@ def flow_home(ctx: typer.Context) -> Home:
 def show(rows: Sequence[dict[str, Any]], as_json: bool, *, empty: str = "nothing") -> None:
     """Print rows with the same keys."""
     if as_json:
-        typer.echo(json.dumps(list(rows), indent=1, default=str))
+        typer.echo(json_text(list(rows)))
         return
     if not rows:
         typer.echo(empty)
@@ -70,6 +71,19 @@ def show(rows: Sequence[dict[str, Any]], as_json: bool, *, empty: str = "nothing
     # Nothing is cut where no screen sets a width.
     console = Console()
     (console if console.is_terminal else Console(width=400)).print(table)
+
+
+def json_text(value: Any) -> str:
+    """As JSON that every parser reads: what is not a finite number is null."""
+    return json.dumps(_finite(value), indent=1, default=str, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _cell(value: Any) -> str:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tidegate.cli.output import Json, show
+from tidegate.cli.drifttable import FINE, classifier_words, drift_line, drift_row, number, shown, size
+from tidegate.cli.output import Json, json_text, show
 from tidegate.errors import UsageError
 
 if TYPE_CHECKING:
-    from tidegate.drift.compare import Drift
+    from tidegate.drift.classifier import ClassifierTest
     from tidegate.profile.grid import Grid
     from tidegate.profile.window import Profile
 
-FINE = 0.0005
+ROWS, MARGIN, SEED = 5000, 0.55, 1
+"""Of the classifier: rows of each side, the largest AUC that does not matter, and of the draw."""
 Out = Annotated[Path, typer.Option("-o", "--output", help="The .profile file to write.")]
 Side = Annotated[str, typer.Argument(help="A .profile file, or data: a file, folder, pattern or Delta table.")]
 
@@ -38,10 +39,7 @@ def profile(
     from tidegate.adapters.profilefile import read_profile, write_profile
     from tidegate.adapters.profiling import profile_files
 
-    wanted = [c.strip() for c in columns.split(",") if c.strip()] if columns is not None else None
-    if wanted is not None and not wanted:
-        raise UsageError("--columns", "at least one name", "none", "name the columns to profile, or leave it out")
-    made = profile_files(files, like=read_profile(like).grid if like else None, by=by, columns=wanted)
+    made = profile_files(files, like=read_profile(like).grid if like else None, by=by, columns=_wanted(columns))
     if output is not None:
         write_profile(made, output)
     if not as_json:
@@ -70,24 +68,90 @@ def merge(
 def drift(
     reference: Side,
     current: Side,
-    confidence: Annotated[float, typer.Option(help="Of the PSI that undrifted rows stay below.")] = 0.99,
+    confidence: Annotated[float, typer.Option(help="Of the limit of PSI, and of the bounds of every distance.")] = 0.99,
     segments: Annotated[bool, typer.Option("--segments", help="Also each segment that both profiles have.")] = False,
+    multivariate: Annotated[
+        bool, typer.Option("--multivariate", help="Also all columns together: can a classifier tell the sides apart?")
+    ] = False,
+    columns: Annotated[str | None, typer.Option(help="Only these columns, with commas between them.")] = None,
     as_json: Json = False,
 ) -> None:
-    """How far the current data are from the reference: every column, the farthest first."""
-    from tidegate.drift.compare import compare
+    """How far the current data are from the reference: every column with its bounds, the farthest first.
 
+    --multivariate needs data on both sides, at most 5,000 rows of each are drawn. Times and free text are left out
+    of it; leave out keys with --columns: they tell the sides apart by themselves.
+    """
+    from tidegate.drift.bounds import profile_bounds
+    from tidegate.drift.compare import compare
+    from tidegate.profile.column import resolution
+
+    wanted = _wanted(columns)
+    if multivariate:
+        _data_only(reference, current)
     before, after = _both(reference, current)
+    _known(wanted, before)
     pairs = [("", before, after)]
     if segments:
         pairs += [(s, p, after.segments[s]) for s, p in before.segments.items() if s in after.segments]
-    rows = [(segment, d, ref) for segment, ref, cur in pairs for d in compare(ref, cur, confidence=confidence)]
-    rows.sort(key=lambda r: (-_size(r[1]), r[1].column, r[0]))
-    if not as_json:
-        typer.echo(f"{after.n:,} rows against {before.n:,} of the reference, the column that moved farthest first")
-        if not (before.n and after.n):
-            typer.echo("A side has no rows: nothing can be said.")
-    show([(_json if as_json else _line)(s, d, ref, segments) for s, d, ref in rows], as_json, empty="no columns")
+    found = [(s, d, resolution(ref.columns[d.column]), around[d.column])
+             for s, ref, cur in pairs for around in [profile_bounds(ref, cur, confidence=confidence)]
+             for d in compare(ref, cur, confidence=confidence) if wanted is None or d.column in wanted]  # fmt: skip
+    found.sort(key=lambda r: (-size(r[1]), r[1].column, r[0]))
+    rows = [({"segment": (s or None) if as_json else shown(s) or "all"} if segments else {})
+            | (drift_row if as_json else drift_line)(d, around, coarse) for s, d, coarse, around in found]  # fmt: skip
+    test = _classifier(reference, current, before, wanted, confidence) if multivariate else None
+    if as_json:
+        typer.echo(json_text({"columns": rows, "multivariate": asdict(test) | {"margin": MARGIN}} if test else rows))
+        return
+    typer.echo(f"{after.n:,} rows against {before.n:,} of the reference, the column that moved farthest first")
+    if not (before.n and after.n):
+        typer.echo("A side has no rows: nothing can be said.")
+    show(rows, False, empty="no columns")
+    typer.echo(f"Below each distance its {confidence * 100:g} % bounds, as if rows were independent.")
+    if test:
+        typer.echo(classifier_words(test, confidence, MARGIN))
+
+
+def _wanted(columns: str | None) -> list[str] | None:
+    """The names between commas; None if the option was left out."""
+    wanted = [c.strip() for c in columns.split(",") if c.strip()] if columns is not None else None
+    if wanted is not None and not wanted:
+        raise UsageError("--columns", "at least one name", "none", "name some columns, or leave it out")
+    return wanted
+
+
+def _known(wanted: list[str] | None, profile: Profile) -> None:
+    for name in wanted or ():
+        if name not in profile.columns:
+            raise UsageError(f"column {name}", f"one of {', '.join(profile.columns)}", "no such column", "name another")
+
+
+def _data_only(*sides: str) -> None:
+    from tidegate.adapters.profilefile import is_profile
+
+    for side in sides:
+        if is_profile(side):
+            raise UsageError("--multivariate", "data on both sides", f"the profile {side}", "name the data files")
+
+
+def _classifier(
+    reference: str, current: str, grid: Profile, wanted: list[str] | None, confidence: float
+) -> ClassifierTest:
+    """Whether rows drawn from both sides can be told apart by their columns together."""
+    import numpy as np
+
+    from tidegate.adapters.samples import sample_files
+    from tidegate.drift.classifier import classifier_test
+    from tidegate.profile.arrow import family
+
+    rng = np.random.default_rng(SEED)
+    asked = [n for n, axis in grid.grid.axes.items() if axis.of != "length" and (wanted is None or n in wanted)]
+    sides = [sample_files([name], asked, ROWS, rng) for name in (reference, current)]
+    columns = [n for n in asked if not any(family(t.schema.field(n).type) == "time" for t in sides)]
+    if not columns:
+        expected = "a number, a boolean or a category"
+        raise UsageError("--multivariate", expected, "times and free text only", "name other --columns")
+    return classifier_test(*sides, rng=rng, columns=columns, margin=MARGIN, alpha=(1 - confidence) / 2, rows=ROWS)
 
 
 def _both(reference: str, current: str) -> tuple[Profile, Profile]:
@@ -108,101 +172,49 @@ def _side(name: str, like: Grid | None) -> Profile:
     return read_profile(Path(name)) if is_profile(name) else profile_files([name], like=like)
 
 
-def _size(d: Drift) -> float:
-    """How far a column moved, in [0, 1]: the one distance that numbers and categories share."""
-    return d.js if math.isfinite(d.js) else -1.0
-
-
-def _json(segment: str, d: Drift, reference: Profile, segments: bool) -> dict[str, Any]:
-    """All that is known of one column. The one place where intervals of the distances are added."""
-    row = {"segment": segment or None} if segments else {}
-    return row | {k: _finite(v) for k, v in asdict(d).items()} | {"resolution": _resolution(d, reference)}
-
-
-def _line(segment: str, d: Drift, reference: Profile, segments: bool) -> dict[str, Any]:
-    """The same for people."""
-    coarse = _resolution(d, reference) or 0.0
-    row = {"segment": _shown(segment) or "all"} if segments else {}
-    return row | {
-        "column": d.column,
-        "PSI": _number(d.psi),
-        "limit": _number(d.psi_limit),
-        "JS": _number(d.js),
-        "KS": _number(d.ks) + (f" ±{coarse:.4f}" if coarse > FINE else ""),
-        "W1/σ": _number(d.w1_sigma),
-        "missing": f"{d.missing:+.1%}" if math.isfinite(d.missing) and d.missing else "",
-        "unseen": f"{d.unseen:.1%}" if d.unseen > 0 else "",
-        "±inf": f"{d.infinite:,}" if d.infinite else "",
-        "": "beyond the limit" if d.psi > d.psi_limit else "",
-    }
-
-
-def _resolution(d: Drift, reference: Profile) -> float | None:
-    from tidegate.profile.column import resolution
-
-    found = resolution(reference.columns[d.column])
-    return found if math.isfinite(found) else None
-
-
 def _print(made: Profile, as_json: bool) -> None:
     from tidegate.profile.column import resolution
 
     rows = []
     for name, c in made.columns.items():
-        number = c.axis.kind == "number"
+        numeric = c.axis.kind == "number"
         facts: dict[str, Any] = {
             "column": name,
             "type": made.schema.get(name, ""),
             "missing": c.missing,
             "infinite": c.infinite,
-            "mean": _finite(c.mean),
-            "std": _finite(c.std),
-            "low": _finite(c.low) if c.present and number else None,
-            "high": _finite(c.high) if c.present and number else None,
-            "values": None if number else len(c.names),
-            "most": None if number or not c.names else _shown(c.names[int(c.rows.argmax())]),
-            "resolution": _finite(resolution(c)),
+            "mean": c.mean,
+            "std": c.std,
+            "low": c.low if c.present and numeric else None,
+            "high": c.high if c.present and numeric else None,
+            "values": None if numeric else len(c.names),
+            "most": None if numeric or not c.names else shown(c.names[int(c.rows.argmax())]),
+            "resolution": resolution(c),
         }
         rows.append(facts if as_json else _facts(facts, c.n, c.axis.of == "length"))
     if not as_json:
         show(rows, False, empty="no columns")
         if made.by:
             typer.echo(f"{len(made.segments)} segments by {made.by}: " + ", ".join(
-                f"{_shown(s)} {p.n:,}" for s, p in made.segments.items()))  # fmt: skip
+                f"{shown(s)} {p.n:,}" for s, p in made.segments.items()))  # fmt: skip
         return
-    parts = {_shown(s): p.n for s, p in made.segments.items()}
+    parts = {shown(s): p.n for s, p in made.segments.items()}
     about = {"engine": made.engine, "grid": made.grid.digest, "digest": made.digest, "rows": made.n}
-    import json
-
-    typer.echo(json.dumps(about | {"by": made.by, "segments": parts, "columns": rows}, indent=1))
+    typer.echo(json_text(about | {"by": made.by, "segments": parts, "columns": rows}))
 
 
 def _facts(facts: dict[str, Any], n: int, length: bool) -> dict[str, Any]:
-    coarse = (facts["resolution"] or 0.0) > FINE
+    coarse = facts["resolution"] > FINE
     return {
         "column": facts["column"],
         "type": facts["type"] + (" (length)" if length else ""),
         "missing": f"{facts['missing'] / n:.1%}" if n and facts["missing"] else "",
         "±inf": f"{facts['infinite']:,}" if facts["infinite"] else "",
-        **{k: _number(facts[k]) for k in ("mean", "std", "low", "high")},
+        **{k: number(facts[k]) for k in ("mean", "std", "low", "high")},
         "values": facts["values"],
         "most": facts["most"],
         "": f"KS only to ±{facts['resolution']:.4f}" if coarse else "",
     }
-
-
-def _shown(name: str) -> str:
-    return {"\x00other": "(other)", "\x00missing": "(missing)"}.get(name, name)
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _number(value: float | None) -> str:
-    if value is None or not math.isfinite(value):
-        return ""
-    return f"{value:.4f}" if 1e-4 <= abs(value) < 1e4 or not value else f"{value:.4g}"
 
 
 def add_to(app: typer.Typer) -> None:

@@ -78,8 +78,10 @@ def crossfit(sides: Sides, folds: Index, names: Sequence[str], rng: np.random.Ge
         if not weight:
             continue
         held = folds == fold
-        model = _trees(sides.categorical).fit(sides.x[~held], sides.current[~held])
-        x, current = sides.x[held], sides.current[held]
+        # Trees cannot bin a column that has no value where they learn.
+        matrix = np.where(np.isnan(sides.x[~held]).all(axis=0), 0.0, sides.x)
+        model = _trees(sides.categorical).fit(matrix[~held], sides.current[~held])
+        x, current = matrix[held], sides.current[held]
         placements = _placements(model.decision_function(x), current)
         area = float(placements[current].mean())
         auc += weight * area

@@ -22,7 +22,8 @@ from tidegate.profile.grid import value_of
 def undone(column: pa.ChunkedArray, reference: ColumnProfile, rng: np.random.Generator) -> pa.ChunkedArray:
     """The column with the reference's distribution, same length and type.
 
-    It is given back as it is where the reference has no usable value.
+    It is given back as it is where the reference has no usable value; so are times, and free text, of which the
+    reference knows only the length.
 
     Examples
     --------
@@ -32,7 +33,7 @@ def undone(column: pa.ChunkedArray, reference: ColumnProfile, rng: np.random.Gen
     >>> undone(pa.chunked_array([[30.0, 10.0, 40.0, 20.0]]), reference, np.random.default_rng(0)).to_pylist()
     [3.0, 1.0, 4.0, 2.0]
     """
-    if not len(column) or not reference.present:
+    if not len(column) or not reference.present or reference.axis.of == "length":
         return column
     if reference.axis.kind == "category":
         return _undone_categories(column, reference, rng)

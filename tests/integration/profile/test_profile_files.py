@@ -231,6 +231,83 @@ def test_days_are_profiled_merged_and_compared(tidegate, tmp_path):
     assert "profile both on one grid" in refused.one_line()
 
 
+def test_every_distance_has_its_bounds(tidegate, tmp_path):
+    for name, seed, shift in (("ref", 1, 0), ("cur", 2, 15)):
+        pq.write_table(flights(3000, seed, shift), tmp_path / f"{name}.parquet")
+    sides = tmp_path / "ref.parquet", tmp_path / "cur.parquet"
+    wide, narrow = (
+        {r["column"]: r for r in strict(tidegate("drift", *sides, "--confidence", c, "--json").out)}
+        for c in ("0.999", "0.9")
+    )
+    assert wide["never"]["ks_high"] is None
+    for r in wide.values():
+        for statistic in ("psi", "kl", "js", "ks", "w1_sigma", "missing", "unseen"):
+            low, value, high = (r[k] for k in (f"{statistic}_low", statistic, f"{statistic}_high"))
+            assert low is None or low <= value <= high, (r["column"], statistic)
+    assert wide["delay"]["psi_high"] > narrow["delay"]["psi_high"] > narrow["delay"]["psi_low"] > 0.05
+    text = tidegate("drift", *sides, "--columns", "delay, carrier").out
+    lines = text.splitlines()
+    assert lines[2].startswith("delay")
+    assert lines[3].count(" to ") == 4
+    assert lines[-1] == "Below each distance its 99 % bounds, as if rows were independent."
+    assert max(map(len, lines)) < 150
+    assert "gust" not in text
+
+
+def test_columns_that_are_only_odd_together_are_told_by_the_classifier(tidegate, tmp_path):
+    rng = np.random.default_rng(4)
+    for name, sign in (("ref", 1), ("cur", -1)):
+        x = rng.normal(size=6000)
+        rows = {
+            "a": x,
+            "b": sign * x + rng.normal(0, 0.1, 6000),
+            "at": pa.array(rng.integers(0, 9, 6000), pa.timestamp("s")),
+        }
+        pq.write_table(pa.table(rows), tmp_path / f"{name}.parquet", row_group_size=1000)
+    sides = tmp_path / "ref.parquet", tmp_path / "cur.parquet"
+    told = strict(tidegate("drift", *sides, "--multivariate", "--json").out)
+    assert [c["column"] for c in told["columns"] if c["psi"] > 2 * c["psi_limit"]] == []
+    test = told["multivariate"]
+    assert test["low"] > 0.9
+    assert (test["n"], test["n_reference"], test["outcome"]) == (5000, 5000, "fail")
+    assert {name for name, _ in test["importance"]} == {"a", "b"}
+    said = tidegate("drift", *sides, "--multivariate").out
+    assert "AUC 0.9" in said
+    assert "AUC that is lost without a column: " in said
+    assert (
+        strict(tidegate("drift", *sides, "--multivariate", "--columns", "a", "--json").out)["multivariate"]["outcome"]
+        == "pass"
+    )
+    profile = tmp_path / "ref.profile"
+    tidegate("profile", sides[0], "-o", profile)
+    for words, message in (
+        ((profile, sides[1], "--multivariate"), "--multivariate: expected data on both sides"),
+        ((*sides, "--columns", "nope"), "column nope: expected one of a, b, at"),
+        ((*sides, "--columns", "at", "--multivariate"), "times and free text only"),
+    ):
+        refused = tidegate("drift", *words)
+        assert (refused.code, message in refused.one_line()) == (2, True)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_the_classifier_says_when_a_side_has_too_few_rows(tidegate, tmp_path, n):
+    pq.write_table(flights(2000, 1), tmp_path / "ref.parquet")
+    pq.write_table(flights(2000, 1).slice(0, n), tmp_path / "cur.parquet")
+    sides = tmp_path / "ref.parquet", tmp_path / "cur.parquet"
+    test = strict(tidegate("drift", *sides, "--multivariate", "--json").out)["multivariate"]
+    assert (test["auc"], test["n"], test["outcome"]) == (None, n, "inconclusive")
+    assert f"nothing can be said: {n} rows on a side" in tidegate("drift", *sides, "--multivariate").out
+
+
+def strict(text):
+    """JSON as the standard has it: no NaN, no Infinity."""
+
+    def refuse(word):
+        raise AssertionError(word)
+
+    return json.loads(text, parse_constant=refuse)
+
+
 def _other(tidegate, tmp_path, data):
     tidegate("profile", data, "-o", tmp_path / "other.profile")
     return tmp_path / "other.profile"
@@ -306,3 +383,20 @@ def test_the_tail_of_a_million_categories_is_in_other(tmp_path):
     assert counts[OTHER] == 30_500 - 500 - 998
     [d] = compare(profile, profile)
     assert d.unseen == 0
+
+
+def test_free_text_is_read_plainly_once_the_grid_says_so(tmp_path, monkeypatch):
+    from tidegate.adapters import profiling
+
+    pq.write_table(flights(9000, 1).select(["note", "carrier"]), tmp_path / "x.parquet", row_group_size=3000)
+    read = []
+
+    def seen(table, grid, **settings):
+        read.append(tuple(pa.types.is_dictionary(table[n].type) for n in ("note", "carrier")))
+        return profile_unit(table, grid, **settings)
+
+    profile_unit = profiling.unit_profile
+    monkeypatch.setattr(profiling, "unit_profile", seen)
+    fitted = profile_files([tmp_path / "x.parquet"])
+    assert read == [(True, True), (False, True), (False, True)]
+    same(fitted, profile_files([tmp_path / "x.parquet"], like=fitted.grid))

@@ -172,3 +172,19 @@ def test_settings_without_sense_are_refused(change, word):
     rows = table(np.random.default_rng(0).normal(size=(60, 1)))
     with pytest.raises(UsageError, match=word):
         classifier_test(rows, rows, rng=np.random.default_rng(0), **change)
+
+
+@pytest.mark.parametrize("empty", [pa.nulls(400, pa.float64()), pa.nulls(400, pa.string()), pa.nulls(400)])
+def test_a_column_without_any_value_changes_nothing(empty):
+    rows = [table(np.random.default_rng(s).normal(s, 1, (400, 1))) for s in (0, 1)]
+    holed = [t.append_column("never", empty) for t in rows]
+    plain, told = (classifier_test(*sides, rng=np.random.default_rng(5)) for sides in (rows, holed))
+    assert (told.auc, told.low, told.high) == (plain.auc, plain.low, plain.high)
+    assert dict(told.importance)["never"] == 0
+
+
+def test_a_column_with_a_single_value_does_not_break_the_fold_that_holds_it():
+    rng = np.random.default_rng(3)
+    once = pa.array([1.0] + [None] * 399)
+    sides = [table(rng.normal(s, 1, (400, 1))).append_column("once", once) for s in (0, 0)]
+    assert classifier_test(*sides, rng=rng).outcome != "fail"
