@@ -108,6 +108,12 @@ class DetectorSets:
                 Detectors(r.number, r.model, r.version, r.window, r.status, r.body, r.known_at, r.since) for r in rows
             ]
 
+    def last_approved(self, model: str) -> dict[int, int]:
+        """The number of the set that was approved last for each version, by version: the ledger's word."""
+        versions = {d.number: d.version for d in self.all(model)}
+        entries = ledger.entries(self.control, self.namespace, model, "detectors")
+        return {versions[e["body"]["to"]]: e["body"]["to"] for e in entries if e["body"]["to"] in versions}
+
     def running(self, model: str) -> list[Detectors]:
         """The active set first, then those beside it."""
         found = [s for s in self.all(model) if s.status != "retired"]

@@ -1,10 +1,10 @@
 """Does the budget hold? False pages counted where nothing drifts, with limits set elsewhere.
 
 Nested: each repeat orders the nights anew within their weekdays (so that nothing can drift), sets limits on the
-first half and counts pages on the second, which the limits never saw, and on fresh histories simulated from the
-second half with nuisances beyond those that the calibration allowed for. The interval is Student's over repeats,
-so what one calibration happens to give is in it. Repeats share the same nights: what another year would bring
-is in it only as far as the simulated histories have it.
+first half and counts pages on the second, which the limits never saw, and on fresh histories simulated mostly from
+the second half (see `UNSEEN`) with nuisances beyond those that the calibration allowed for. The interval is
+Student's over repeats, so what one calibration happens to give is in it; repeats share the same nights, so for
+those it is no shorter than Poisson's on the months that there really are.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import chi2
 from scipy.stats import t as student
 
 from tidegate.alarms.calibration import Calibration
@@ -92,10 +93,12 @@ def simulated_pages(
     return float(found.sum()), HISTORIES * 365 / MONTH
 
 
-def rate(counts: Sequence[float], months: Sequence[float]) -> Rate:
-    """The rate over repeats with Student's 95 % interval, at least as wide as one page more in all would make it.
+def rate(counts: Sequence[float], months: Sequence[float], distinct: float | None = None) -> Rate:
+    """The rate over repeats with a 95 % interval.
 
-    NaN without a repeat; an upper end of infinity with one.
+    Student's over repeats; where the repeats see the same `distinct` months again and again, at least as wide as
+    the exact Poisson interval of their mean count in those months (Garwood 1936). NaN without a repeat; an upper
+    end of infinity with one.
     """
     if not counts:
         return Rate(math.nan, math.nan, math.nan, 0.0)
@@ -104,14 +107,13 @@ def rate(counts: Sequence[float], months: Sequence[float]) -> Rate:
     if len(each) < 2:
         return Rate(mean, 0.0, math.inf, total)
     reach = float(student.ppf(0.975, len(each) - 1) * each.std(ddof=1) / math.sqrt(len(each)))
-    reach = max(reach, 1.0 / total)
-    return Rate(mean, max(mean - reach, 0.0), mean + reach, total)
+    seen = total if distinct is None else distinct
+    k = mean * seen
+    low, high = float(chi2.ppf(0.025, 2 * k)) / 2 if k else 0.0, float(chi2.ppf(0.975, 2 * k + 2)) / 2
+    return Rate(mean, max(min(mean - reach, low / seen), 0.0), max(mean + reach, high / seen), seen)
 
 
 def together(parts: Mapping[str, Rate]) -> Rate:
-    """One answer from several: the part with the highest upper end, over all months."""
+    """One answer from several: the part with the highest upper end."""
     known = [r for r in parts.values() if r.months]
-    if not known:
-        return Rate(math.nan, math.nan, math.nan, 0.0)
-    worst = max(known, key=lambda r: r.upper95)
-    return replace(worst, months=sum(r.months for r in known))
+    return max(known, key=lambda r: r.upper95) if known else Rate(math.nan, math.nan, math.nan, 0.0)

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.alarms.marginal import Marginal
-from tidegate.alarms.null import Nuisance, autocorrelation, simulate
+from tidegate.alarms.null import Nuisance, autocorrelation, autocorrelations, simulate
 from tidegate.alarms.pages import directed, gradual_pages, lasting, sudden_pages
 from tidegate.alarms.series import Series
 from tidegate.errors import UsageError
@@ -90,7 +90,8 @@ class Calibration:
     @property
     def certified(self) -> bool:
         """Whether the budget is kept with the stated tolerance."""
-        return self.long_enough and 0 < self.rates[1] <= 1.5 * self.budget
+        both = math.isfinite(self.sudden) and math.isfinite(self.gradual)
+        return both and self.long_enough and 0 < self.rates[1] <= 1.5 * self.budget
 
     @property
     def long_enough(self) -> bool:
@@ -107,6 +108,8 @@ class Calibration:
         if self.budget == 0:
             return f"{of}: no page for drift, only for faults and proven harm"
         why = "the limits tried do not reach it" if self.long_enough else f"{CERTIFIED} nights needed"
+        if not any(self.marginals):
+            why = "no series has 21 nights that differ"
         return f"{of}: not certifiable, range {low:.2g} to {high:.2g} false pages ({why})"
 
     @property
@@ -260,7 +263,7 @@ def _rates(
     if not used:
         return np.zeros((4, len(SUDDEN))), np.zeros((4, len(GRADUAL)))
     scores = _scores(marginals, values - effects[weekdays])[:, used]
-    y = simulate(scores, YEARS, 365, nuisance, rng)
+    y = simulate(scores, YEARS, 365, nuisance, rng, autocorrelations(scores))
     days = np.arange(365) % 7
     truth = np.empty_like(y)
     for k, j in enumerate(used):

@@ -52,7 +52,8 @@ def excesses(calibration: Calibration, nights: Sequence[str], scores: Floats) ->
     names = [(s, False) for s in calibration.series] + [(s, True) for s in calibration.series if s.signed]
     rule = calibration.rule
     held = lasting(z, rule.nights, rule.within)[0, -1]
-    sums = cumulative(z, calibration.gradual)[0]
+    # Not started again after a crossing: while a drift lasts, so does its signal.
+    sums = cumulative(z)[0]
     out = []
     for j, (series, falling) in enumerate(names):
         track = z[0, :, j]

@@ -1,8 +1,9 @@
 """When calibrated scores are worth waking somebody: a sudden change that lasts, or a gradual one that adds up.
 
 All arrays are standard scores, shape (histories, nights, series), each series in the direction in which it
-alarms (see `directed`); NaN is no information. Live watching calls these with one history, calibration and
-the false-page measurement with many: the same code decides.
+alarms (see `directed`); NaN is no information. Live watching looks at the lasting scores and sums of one history;
+calibration and the false-page measurement count pages over many. They count sums that start again after each page
+and reach back without end, which live ones do not: the count errs on the safe side.
 """
 
 from __future__ import annotations
@@ -44,11 +45,8 @@ def lasting(z: Floats, nights: int = 2, within: int = 3) -> Floats:
     return np.asarray(np.minimum(known, np.sort(past, axis=-1)[..., within - nights]), dtype=np.float64)
 
 
-def cumulative(z: Floats, limit: float = np.inf, resets: Bools | None = None) -> Floats:
+def cumulative(z: Floats) -> Floats:
     """Page's cumulative sum of each series, C ← max(0, C + min(z, 4) − ½), from 0; same shape.
-
-    A sum that has passed `limit` starts again on the next night; so do all of a history on a night of
-    `resets`, shape (histories, nights).
 
     References
     ----------
@@ -60,9 +58,6 @@ def cumulative(z: Floats, limit: float = np.inf, resets: Bools | None = None) ->
     for t in range(step.shape[1]):
         c = np.maximum(0.0, c + step[:, t])
         out[:, t] = c
-        c = np.where(c > limit, 0.0, c)
-        if resets is not None:
-            c[resets[:, t]] = 0.0
     return out
 
 

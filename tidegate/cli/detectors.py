@@ -125,17 +125,19 @@ def whatif(ctx: typer.Context, model: Model, budget: Budget = None, as_json: Jso
 @group.command("list")
 def list_sets(ctx: typer.Context, model: Model, as_json: Json = False) -> None:
     """Every set of limits: which is in force, what it promises, which run beside it."""
-    from tidegate.alarms.calibration import Calibration
+    from tidegate.alarms.calibration import VERSION, Calibration
 
     stores = _stores(ctx, model)
     rows: list[dict[str, Any]] = []
     for d in stores.detectors.all(model):
-        c = Calibration.from_dict(d.body)
-        sudden, gradual = c.run_lengths
+        # Sets of other monitors cannot be read, and are shown all the same.
+        c = Calibration.from_dict(d.body) if d.body["version"] == VERSION else None
+        sudden, gradual = c.run_lengths if c else (None, None)
         rows.append({"number": d.number, "status": d.status, "version": d.version, "calibrated": d.window,
-                     "since": d.since, "budget": c.budget, "certified": c.certified, "sudden": c.sudden,
-                     "run_length_sudden": sudden, "gradual": c.gradual, "run_length_gradual": gradual,
-                     "promise": c.words, "monitors": c.version})  # fmt: skip
+                     "since": d.since, "budget": d.body["budget"], "certified": c and c.certified,
+                     "sudden": c and c.sudden, "run_length_sudden": sudden, "gradual": c and c.gradual,
+                     "run_length_gradual": gradual, "promise": c.words if c else "of other monitors",
+                     "monitors": d.body["version"]})  # fmt: skip
     show(rows, as_json, empty=f"no limits yet: they are set when {model} has a champion with 42 nights of reference")
 
 

@@ -105,7 +105,8 @@ def _measured(tried: Trial, budget: float, learned: int, repeats: int, seed: int
         counts["simulated histories"].append(simulated_pages(limits, seen, unseen, rng))
     assert first is not None
     split, limits = first
-    parts = {name: rate([p for p, _ in c], [m for _, m in c]) for name, c in counts.items() if c}
+    real = {"unseen nights": len(split.rest) / 30}
+    parts = {n: rate([p for p, _ in c], [m for _, m in c], real.get(n)) for n, c in counts.items() if c}
     both = together(parts)
     strength, silent, told = power(tried, split, limits, seed, say) if split.rest else (math.nan, math.nan, [])
     return Answer(

@@ -57,7 +57,10 @@ def ensure_limits(
 
 
 def _of(stores: Stores, model: Model, version: int) -> list[Detectors]:
-    """The set that was last in force for a version, and those that run beside it."""
+    """The set in force for a version, or the last that was, and those that run beside it."""
     mine = stores.detectors.all(model.name, version)
-    approved = [d for d in mine if d.since]
-    return [*approved[-1:], *(d for d in mine if d.status == "beside")]
+    active = [d for d in mine if d.status == "active"]
+    if not active and any(d.since for d in mine):
+        last = stores.detectors.last_approved(model.name).get(version)
+        active = [d for d in mine if d.number == last]
+    return [*active, *(d for d in mine if d.status == "beside")]

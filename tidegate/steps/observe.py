@@ -13,6 +13,7 @@ import pyarrow as pa
 from tidegate.adapters.packages import Loaded, cached_by_package
 from tidegate.alarms.history import RECENT, WEEKDAYS, drift_history, rows_history, yardsticks
 from tidegate.alarms.own import (
+    FEW,
     Own,
     losses,
     own_grid,
@@ -86,9 +87,10 @@ def observe(stores: Stores, model: Model, package: Loaded, window: Window) -> Ob
         _compare_own(model, package, _prediction(model, package, rows), today, drifts, pairs)
     event = matured(stores, model, window)
     scored = stores.lake.read("inferences", model.name, [event.id])
-    if scored.num_rows:
+    # After a promotion the nights that mature first were the former champion's: they say nothing of this one.
+    if scored.num_rows and scored["package"][0].as_py() == package.digest:
         joined = join(scored, labels_of(stores, model, [event.id], window))
-        if joined.num_rows:
+        if joined.num_rows >= max(FEW, model.label.min_coverage * scored.num_rows):
             label = _label(model, package, joined)
             _compare_own(model, package, label, late, drifts, pairs)
             late |= losses(label, _own_reference(package, model, "label")[2], LOSS[model.kind])

@@ -17,6 +17,7 @@ from tidegate.lab.shifts import Shift, shifts
 from tidegate.performance.tally import Tally, tally_of, total
 from tidegate.profile.profile import Profile
 from tidegate.steps.effect import Night, worth
+from tidegate.steps.labels import delay_nights
 from tidegate.steps.trial import Split, Trial, values_of, weekdays
 
 Floats = NDArray[np.float64]
@@ -99,14 +100,18 @@ def _seen(
     offset = min(start, LOOK_BACK)
     before: dict[str, Profile] = {}
     tallies: list[Tally] = []
-    noticed = False
+    noticed, delay = False, delay_nights(tried.model)
+    late = np.array([s.monitor in ("label", "performance") for s in limits.series])
     for k in range(NIGHTS):
         day = dates[offset + k]
         rows, scores, tally = _outcome(tried, split.order[day], shift, rng)
         values = split.changed(day, rows, scores, before)
         tallies.append(tally)
         row = np.array([[values.get(s, np.nan) for s in limits.series]])
-        track[offset + k] = limits.scores(row, weekdays([day]))[0]
+        scored = limits.scores(row, weekdays([day]))[0]
+        track[offset + k, ~late] = scored[~late]
+        if k + delay < NIGHTS:  # what came true is known that much later
+            track[offset + k + delay, late] = scored[late]
         usual = {(e.series, e.kind) for e in excesses(limits, dates[: offset + k + 1], undisturbed[: offset + k + 1])}
         new = [
             e for e in excesses(limits, dates[: offset + k + 1], track[: offset + k + 1])
@@ -124,7 +129,7 @@ def _seen(
             split.own_reference["prediction"].columns["prediction"],
             rows,
             scores,
-            total(tallies),
+            total(tallies[: max(k + 1 - delay, 0)]),
         )
         for e in [e for e in new if e.lasts][:ASKED]:
             effect = night.effect(e.series, values.get(e.series, math.nan))

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from tidegate.adapters.detectors import Detectors
 from tidegate.adapters.packages import Loaded
-from tidegate.alarms.calibration import Calibration
+from tidegate.alarms.calibration import VERSION, Calibration
 from tidegate.alarms.evidence import Excess, Floats, excesses
 from tidegate.alarms.incidents import rules_of
 from tidegate.alarms.series import Series
@@ -28,8 +28,10 @@ from tidegate.steps.stores import Stores
 from tidegate.verdicts import Alarm, Finding, Outcome, Signal
 from tidegate.windows import Window
 
-TOLD = 12
+ASKED = 12
 """Signals a night whose effect is worked out, the furthest past their limits first."""
+UNKNOWN = 14.0
+OTHER = "the limits are those of other monitors. Next: tidegate detectors propose {}"
 
 
 def watch(stores: Stores, model: Model, window: Window, now: datetime) -> list[Alarm]:
@@ -55,11 +57,13 @@ def _drift(stores: Stores, model: Model, champion: tuple[int, Loaded], window: W
     """Findings of every running set of limits are stored; the active one's make signals."""
     package = champion[1]
     seen = observe(stores, model, package, window)
-    sets = [_Set(stores, model, d, seen, window) for d in ensure_limits(stores, model, champion, window, now)]
+    running = ensure_limits(stores, model, champion, window, now)
+    sets = [_Set(stores, model, d, seen, window) for d in running if d.body["version"] == VERSION]
     told = [s.signals(champion) for s in sets]
     found = [f for s, t in zip(sets, told, strict=True) for f in s.findings(package, t)]
     if not sets:
-        found = _uncalibrated(seen, window, package)
+        why = "nothing is calibrated: too few nights of reference"
+        found = _uncalibrated(seen, window, package, OTHER.format(model.name) if running else why)
     table = pa.Table.from_pylist([{k: getattr(f, k) for k in FINDINGS.names} for f in found], schema=FINDINGS)
     stores.lake.put("findings", model.name, window.id, table, now)
     return [signal for s, t in zip(sets, told, strict=True) if s.detectors.since for signal in t.values()]
@@ -78,22 +82,23 @@ class _Set:
     def signals(self, champion: tuple[int, Loaded]) -> dict[Excess, Signal]:
         """What is past its limit and surely above its margin, with what it costs where that may page."""
         night: Night | None = None
-        effect = float(champion[1].spec.get("design_effect") or 1.0)
-        out = {}
-        for excess in self.past_limit[:TOLD]:
+        effect = _design_effect(champion[1])
+        asked, out = 0, {}
+        for excess in self.past_limit:
             value = _value(self.seen, excess.series)
             size = size_of(excess.series, value, self.seen.pairs, self.model.monitors, effect)
-            if size.matters:
-                costs = None
-                if excess.lasts and self.limits.certified:
-                    night = night or night_of(self.stores, self.model, champion, self.seen, self.window)
-                    costs = night.effect(excess.series, value)
-                out[excess] = signal_of(self.window.id, excess, size, costs, certified=self.limits.certified)
+            if not size.matters:
+                continue
+            costs = None
+            if excess.lasts and self.limits.certified and asked < ASKED:
+                night = night or night_of(self.stores, self.model, champion, self.seen, self.window)
+                costs, asked = night.effect(excess.series, value), asked + 1
+            out[excess] = signal_of(self.window.id, excess, size, costs, certified=self.limits.certified)
         return out
 
     def findings(self, package: Loaded, told: Mapping[Excess, Signal]) -> list[Finding]:
         """A finding for each series; it fails when it is among what is told."""
-        failed = {e.series for e in told} | {e.series for e in self.past_limit[TOLD:]}
+        failed = {e.series for e in told}
         material = {e.series: s.effect.material for e, s in told.items() if s.effect is not None}
         totals = {e.series: e.score for e in self.past_limit if e.kind == "gradual"}
         out = []
@@ -105,10 +110,10 @@ class _Set:
         return out
 
 
-def _uncalibrated(seen: Observed, window: Window, package: Loaded) -> list[Finding]:
+def _uncalibrated(seen: Observed, window: Window, package: Loaded, why: str) -> list[Finding]:
     nothing = (math.nan, math.nan, math.nan, math.nan)
     series = sorted({*seen.today, *seen.matured})
-    return [_finding(seen, window, package, s, nothing, "inconclusive", 0) for s in series]
+    return [replace(_finding(seen, window, package, s, nothing, "inconclusive", 0), reason=why) for s in series]
 
 
 def _finding(
@@ -124,12 +129,16 @@ def _finding(
     drift = next((d for d in seen.drifts.get((series.monitor, series.against), ()) if d.column == series.subject), None)
     n = drift.n if drift else 0
     reason = drift_words(drift) if drift and series.statistic == "shape" else ""
-    if not detectors:
-        reason = "nothing is calibrated: too few nights of reference"
     return Finding(
         window.id, series.monitor, series.subject, series.statistic, series.against, _value(seen, series), *limits,
         outcome, n, n / effect, detectors, reason,
     )  # fmt: skip
+
+
+def _design_effect(package: Loaded) -> float:
+    """The champion's design effect, or where it is not known what nights commonly have (ADR 3)."""
+    found = float(package.spec.get("design_effect") or math.nan)
+    return found if math.isfinite(found) else UNKNOWN
 
 
 def _value(seen: Observed, series: Series) -> float:

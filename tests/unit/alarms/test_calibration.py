@@ -7,7 +7,7 @@ import pytest
 from tidegate.alarms.aa import pages, permuted, rate
 from tidegate.alarms.calibration import CERTIFIED, VERSION, Calibration, calibrate, weekday_effects
 from tidegate.alarms.evidence import excesses
-from tidegate.alarms.null import Nuisance, autocorrelation, simulate
+from tidegate.alarms.null import Nuisance, autocorrelation, autocorrelations, simulate
 from tidegate.alarms.series import Series
 from tidegate.errors import UsageError
 
@@ -141,6 +141,10 @@ def test_simulated_nights_keep_their_variance_whatever_the_autocorrelation():
         assert y.std() == pytest.approx(1.0, abs=0.08)
         assert np.corrcoef(y[:, 1:, 0].ravel(), y[:, :-1, 0].ravel())[0, 1] == pytest.approx(phi, abs=0.05)
         assert abs(autocorrelation(y[0]) - phi) < 0.25
+    own = np.array([0.0, 0.0, 0.8, 0.0, 0.0])
+    y = simulate(pool, 40, 400, Nuisance(0.2, 0.0, 1.0), np.random.default_rng(1), own)
+    assert autocorrelations(y[0])[2] == pytest.approx(0.8, abs=0.1)
+    assert autocorrelations(y[0])[1] == pytest.approx(0.2, abs=0.15)
 
 
 def test_permuted_nights_stay_on_their_weekday_and_none_is_lost():
@@ -153,7 +157,9 @@ def test_permuted_nights_stay_on_their_weekday_and_none_is_lost():
 
 
 def test_a_rate_of_no_pages_still_has_an_upper_end_and_one_repeat_has_none():
-    assert rate([0, 0, 0], [6, 6, 6]).upper95 > 0
+    none = rate([0, 0, 0], [6, 6, 6], distinct=6)
+    assert (none.lower95, none.months) == (0.0, 6)
+    assert none.upper95 == pytest.approx(3.689 / 6, abs=0.001)  # Garwood 1936
     assert rate([2], [6]).upper95 == math.inf
     assert math.isnan(rate([], []).measured)
 
