@@ -14,8 +14,9 @@ from tidegate.adapters.control import Control
 from tidegate.adapters.mutes import running
 from tidegate.adapters.records import alarm_of, store_alarms
 from tidegate.adapters.schema import alarms, incident_events, incidents, verdicts
-from tidegate.alarms.incidents import Event, Incident, Judged, Rules, Standing, Told
+from tidegate.alarms.incidents import Event, Incident, Judged, Rules, Standing
 from tidegate.alarms.judge import judge
+from tidegate.alarms.told import Told
 from tidegate.config.platform import Freeze
 from tidegate.errors import StoreError, UsageError
 from tidegate.lineage.digest import plain

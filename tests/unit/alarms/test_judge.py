@@ -381,3 +381,12 @@ def test_a_late_night_neither_counts_as_quiet_nor_begins_the_count_anew(store, m
     assert store.incidents[1].status == "closed"
     assert store.night(3, make.drift(3)) == []  # told on night 0, at rest since
     assert store.incidents[1].status == "closed"
+
+
+def test_a_late_night_of_a_run_that_was_told_and_is_over_pages_nobody(store, make):
+    for n in (0, 2):
+        store.night(n, make.fault(n))
+    for n in (3, 4, 5):
+        store.night(n)
+    assert [a.severity for a in store.night(1, make.fault(1))] in ([], ["digest"])
+    assert store.incidents[1].status == "closed"
