@@ -16,6 +16,7 @@ from tidegate.adapters.records import alarm_of, store_alarms
 from tidegate.adapters.schema import alarms, incident_events, incidents, verdicts
 from tidegate.alarms.incidents import Event, Incident, Judged, Rules, Standing
 from tidegate.alarms.judge import judge
+from tidegate.alarms.told import Told
 from tidegate.config.platform import Freeze
 from tidegate.errors import StoreError, UsageError
 from tidegate.lineage.digest import plain
@@ -78,11 +79,10 @@ class Incidents:
                 a.namespace == self.namespace, a.window == window, a.severity == "page", a.model != rules.model
             )
         )
-        newest = c.execute(
-            select(func.max(v.window)).where(
-                v.namespace == self.namespace, v.owner == rules.model, v.kind == JUDGED
-            )
-        ).scalar()  # fmt: skip
+        judged = (v.namespace == self.namespace) & (v.owner == rules.model) & (v.kind == JUDGED)
+        newest = c.execute(select(func.max(v.window)).where(judged)).scalar()
+        earlier = c.execute(select(func.max(v.window)).where(judged, v.window < window)).scalar()
+        again = c.execute(select(v.id).where(judged, v.window == window)).first()
         number = c.execute(select(func.max(i.number)).where(i.namespace == self.namespace)).scalar()
         return Standing(
             incidents=tuple(_incident(r) for r in known),
@@ -90,6 +90,8 @@ class Incidents:
             freezes=tuple(freezes),
             alarms=tuple(alarm_of(r) for r in told),
             newest=newest or "",
+            earlier=earlier or "",
+            judged=again is not None,
             paged=Counter(alarm_of(r).group for r in pages),
             next_number=(number or 0) + 1,
         )
@@ -197,7 +199,14 @@ class Incidents:
 
 def _incident(row: Row[Any]) -> Incident:
     found = {**row.body, **{name: row._mapping[name] for name in _COLUMNS}}
-    return Incident(**{**found, "members": tuple(found["members"]), "keys": tuple(found["keys"])})
+    members, keys = tuple(found["members"]), tuple(found["keys"])
+    if "groups" in found:
+        groups = {name: Told(**{**told, "keys": tuple(told["keys"])}) for name, told in found["groups"].items()}
+    else:  # of before it was kept by group: its first one is taken to have heard of all that was in it
+        page = found["severity"] == "page"
+        told = Told(found["severity"], found["told"], keys, found["last"]) if page else Told(found["severity"])
+        groups = {found["group"]: told}
+    return Incident(**{**found, "members": members, "keys": keys, "groups": groups})
 
 
 __all__ = ["Happened", "Incidents"]

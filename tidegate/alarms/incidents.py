@@ -9,6 +9,7 @@ from typing import Literal
 
 from tidegate.alarms.budget import group_of
 from tidegate.alarms.severity import Mute
+from tidegate.alarms.told import Told
 from tidegate.config.dataset import Dataset
 from tidegate.config.model import Model
 from tidegate.config.platform import Freeze, Platform
@@ -26,8 +27,9 @@ class Incident:
     """One trouble.
 
     ``severity`` is the loudest that was told, on window ``told``; ``keys`` are its signals;
-    ``quiet`` counts the quiet nights in a row of each model that sees it. ``closed`` is the
-    date it was closed on, ``closed_by`` the person or Tidegate itself.
+    ``quiet`` counts the quiet nights in a row of each model that sees it; ``groups`` is what
+    each group has been told, ``group`` the first of them. ``closed`` is the date it was closed
+    on, ``closed_by`` the person or Tidegate itself.
     """
 
     number: int
@@ -48,6 +50,7 @@ class Incident:
     members: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     quiet: Mapping[str, int] = field(default_factory=dict)
+    groups: Mapping[str, Told] = field(default_factory=dict)
     revision: int = 0
 
     @property
@@ -93,7 +96,11 @@ class Standing:
     alarms : tuple of Alarm
         The model's alarms of the window and of the cooldown before it.
     newest : str
-        The newest window that was judged for this model; that one and older ones are restated.
+        The newest window that was judged for this model.
+    earlier : str
+        The newest judged window before the one in hand, if that one is older than `newest`.
+    judged : bool
+        Whether this very window was judged before: then it is restated.
     paged : mapping of str to int
         Pages that each group got on this window from other models.
     next_number : int
@@ -105,8 +112,14 @@ class Standing:
     freezes: tuple[Freeze, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     newest: str = ""
+    earlier: str = ""
+    judged: bool = False
     paged: Mapping[str, int] = field(default_factory=dict)
     next_number: int = 1
+
+    def before(self, window: str) -> str:
+        """The window that was judged before this one; empty if there is none."""
+        return self.newest if self.newest < window else self.earlier
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +155,3 @@ def rules_of(model: Model, dataset: Dataset, platform: Platform) -> Rules:
 
 
 _DAY = date(2000, 1, 2) - date(2000, 1, 1)
-
-
-def days(earlier: str, later: str) -> int:
-    """Days from one window to another."""
-    return (date.fromisoformat(later) - date.fromisoformat(earlier)).days

@@ -7,33 +7,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tidegate.alarms.cause import by_cause
-from tidegate.alarms.incidents import ITSELF, Event, Incident, Judged, Rules, Scope, Standing, What, days
+from tidegate.alarms.incidents import ITSELF, Event, Incident, Judged, Rules, Scope, Standing, What
 from tidegate.alarms.severity import LOUDNESS, Graded, graded
+from tidegate.alarms.told import Told, after, days, in_run, unheard
 from tidegate.alarms.words import next_command, sentence, size_of, subjects_of
 from tidegate.verdicts import Alarm, Cause, Severity, Signal
-
-
-def raise_alarms(signals: Sequence[Signal], standing: Standing, rules: Rules, window: str) -> list[Alarm]:
-    """The alarms of one window; see `judge`."""
-    return list(judge(signals, standing, rules, window).alarms)
 
 
 def judge(signals: Sequence[Signal], standing: Standing, rules: Rules, window: str) -> Judged:
     """What a model's signals on one window come to.
 
     Signals of one suspected cause are one alarm. A page or ticket opens an incident, or joins
-    the one that is open and then says nothing unless it is louder than what was told, a snooze
-    is over, or nobody has acknowledged it for a cooldown. An incident closes after
-    `close_after` quiet nights; back within the cooldown it is told only if it is louder or a
-    fault, or if a person had closed it. What is lowered (freeze, mute, cap, cooldown) says why.
+    the one that is open and then says nothing unless it is louder than what this group was
+    told, data is at fault again after a night that was not, something else pages and the group
+    has not been woken for a third of the cooldown, a snooze is over, or nobody has acknowledged
+    it for a cooldown. An incident closes after `close_after` quiet nights; back within the
+    cooldown it is told only if it is louder or a fault, or if a person had closed it. What is
+    lowered (freeze, mute, cap, cooldown, lateness) says why.
 
     Parameters
     ----------
     signals : sequence of Signal
         Those of other windows are left out. None at all is a quiet night.
     standing : Standing
-        What is known by now. A window that is not newer than the newest one judged is a
-        restatement: its alarms are given as they were, and what is new goes to the digest.
+        What is known by now. A window that was judged before is restated: its alarms are given
+        as they were, and what is new goes to the digest. One that is judged for the first time
+        after a newer one pages for a fault only; the rest is a ticket at most, and no quiet
+        night is counted.
 
     Returns
     -------
@@ -41,15 +41,17 @@ def judge(signals: Sequence[Signal], standing: Standing, rules: Rules, window: s
         The loudest alarm first; the same signals and standing give the same answer.
     """
     tonight = [graded(s, standing.mutes, standing.freezes) for s in signals if s.window == window]
-    if window <= standing.newest:
+    if standing.judged:
         return _restated(tonight, standing, rules, window)
     night = _Night(standing, rules, window)
+    if night.late:
+        tonight = [_late(g, standing.newest) for g in tonight]
     live = {key: i.cause for i in standing.incidents if i.status != "closed" for key in i.keys}
     groups = by_cause(tonight, rules.features, live)
     for cause, found in sorted(groups.items(), key=lambda item: _order(_loudest(item[1]))):
         night.take(cause, sorted(found, key=_order))
     blind = any(g.signal.kind == "fault" for g in tonight)
-    if not blind:  # without data nothing is known to be quiet
+    if not (blind or night.late):  # without data nothing is known to be quiet; newer nights have been counted
         night.calm()
     return Judged(tuple(night.alarms), tuple(night.incidents.values()), tuple(night.events))
 
@@ -64,11 +66,22 @@ def _loudest(found: Sequence[Graded]) -> Graded:
     return min(found, key=_order)
 
 
+def _blocked(found: Sequence[Graded]) -> bool:
+    """Whether the loudest is a fault that pages."""
+    return found[0].signal.kind == "fault" and found[0].severity == "page"
+
+
+def _late(g: Graded, newest: str) -> Graded:
+    if g.signal.kind == "fault" or g.severity == "digest":
+        return g
+    return replace(g, severity="ticket", why=f"judged late: nights up to {newest} were judged before")
+
+
 def _restated(tonight: Sequence[Graded], standing: Standing, rules: Rules, window: str) -> Judged:
     before = [a for a in standing.alarms if a.window == window]
     known = {key for i in standing.incidents for key in i.keys} | {m for a in before for m in a.members}
     new = [g for g in tonight if LOUDNESS[g.severity] and known.isdisjoint((g.signal.key, g.signal.subject))]
-    late = f"restated: nights up to {standing.newest} were judged before"
+    late = f"restated: {window} was judged before"
     groups = by_cause([replace(g, severity="digest", why=late) for g in new], rules.features, {})
     return Judged((*before, *(_alarm(c, sorted(f, key=_order), rules, None, "digest", late)
                               for c, f in groups.items())))  # fmt: skip
@@ -88,6 +101,7 @@ class _Night:
         self.events: list[Event] = []
         self.paged = dict(self.standing.paged)
         self.number = self.standing.next_number
+        self.before, self.late = self.standing.before(self.window), self.window < self.standing.newest
 
     def take(self, cause: Cause, found: Sequence[Graded]) -> None:
         """Tell of one cause's signals, the loudest first, or add them to what was told."""
@@ -98,16 +112,18 @@ class _Night:
         if known is None:
             severity, why = self._capped(cause, severity, why)
             return self._tell(self._opened(cause, found), found, severity, why, "raised")
-        what = self._news(known, found[0])
+        told = known.groups.get(self._group(cause), Told())
+        what, news = self._news(known, told, found)
         joined = self._joined(known, found)
         if what is None:
             return self._keep(joined, known, found)
         if what == "reminded" and known.status == "open" and severity == "page":
             severity, why = "ticket", f"reminder: told on {known.told}, acknowledged by nobody"
         severity, why = self._capped(cause, severity, why)
-        if what == "worsened" and LOUDNESS[severity] <= LOUDNESS[known.severity]:
+        lowered = severity != "page" and LOUDNESS[severity] <= LOUDNESS[told.severity]
+        if what == "worsened" and lowered and not _blocked(news):
             return self._keep(joined, known, found)  # the cap took what was new: it is told on the next night
-        return self._tell(joined, found, severity, why, what)
+        return self._tell(joined, news, severity, why, what)
 
     def calm(self) -> None:
         """Count a quiet night for the incidents that this model sees and did not see tonight."""
@@ -130,18 +146,22 @@ class _Night:
         ]  # fmt: skip
         return max([i for i in same if i.status != "closed"] or rested, key=lambda i: i.number, default=None)
 
-    def _news(self, known: Incident, first: Graded) -> What | None:
-        """What is worth telling of an incident that is known already."""
-        if known.status == "closed" and first.signal.kind == "fault" and first.severity == "page":
-            return "reopened"
-        if LOUDNESS[first.severity] > LOUDNESS[known.severity]:
-            return "reopened" if known.status == "closed" else "worsened"
-        if first.severity == "digest":
-            return None
-        if known.status == "snoozed" and self.window > known.until:
-            return "reminded"
-        silent = days(known.told, self.window) >= self.rules.cooldown
-        return "reminded" if known.status == "open" and silent else None
+    def _news(self, known: Incident, told: Told, found: Sequence[Graded]) -> tuple[What | None, Sequence[Graded]]:
+        """What is worth telling a group of an incident that is known already, and the signals that it is about."""
+        louder = LOUDNESS[found[0].severity] > LOUDNESS[told.severity]
+        news = unheard(told, found, self.window, self.before, max(-(-self.rules.cooldown // 3), 1))
+        if known.status == "closed":
+            again = louder or (_blocked(found) and not self.late)
+            return ("reopened" if again or news else None), news or found
+        if louder:
+            return ("worsened" if self._group(known.cause) in known.groups else "raised"), found
+        if news:
+            return "worsened", news
+        if found[0].severity == "digest":
+            return None, found
+        over = known.status == "snoozed" and self.window > known.until
+        silent = known.status == "open" and days(known.told, self.window) >= self.rules.cooldown
+        return ("reminded" if over or silent else None), found
 
     def _opened(self, cause: Cause, found: Sequence[Graded]) -> Incident:
         scope, name = self._about(cause)
@@ -155,13 +175,22 @@ class _Night:
     def _joined(self, known: Incident, found: Sequence[Graded]) -> Incident:
         members = dict.fromkeys([*known.members, *(g.signal.subject for g in found)])
         keys = dict.fromkeys([*known.keys, *(g.signal.key for g in found)])
-        quiet = dict.fromkeys([*known.quiet, self.rules.model], 0)
-        since = min(known.since, *(g.signal.since for g in found))
-        fresh = replace(known, last=self.window, since=since, members=tuple(members), keys=tuple(keys), quiet=quiet)
+        # What a late night saw came before the quiet nights that are counted.
+        seen = known.quiet if self.late else dict.fromkeys(known.quiet, 0)
+        told, group = dict(known.groups), self._group(known.cause)
+        if _blocked(found) and group in told and in_run(told[group], self.window, self.before):
+            told[group] = replace(told[group], fault=max(told[group].fault, self.window))
+        fresh = replace(
+            known, last=max(known.last, self.window), since=min(known.since, *(g.signal.since for g in found)),
+            members=tuple(members), keys=tuple(keys), quiet={self.rules.model: 0, **seen}, groups=told,
+        )  # fmt: skip
         return replace(fresh, status="open", closed="", closed_by="") if known.status == "closed" else fresh
 
     def _keep(self, joined: Incident, known: Incident, found: Sequence[Graded]) -> None:
         """Say nothing to anybody, but keep what came."""
+        if self.late and known.status == "closed":  # it has come to rest since
+            self._note(joined.cause, found)
+            return
         self.incidents[joined.number] = joined
         added = [m for m in joined.members if m not in known.members]
         if known.status == "closed":
@@ -170,14 +199,21 @@ class _Night:
             self.alarms.append(_alarm(joined.cause, found, self.rules, joined, "digest", f"cooldown: {note}"))
         elif added:
             self.events.append(Event(joined.number, "joined", self.window, note=", ".join(added)))
+        elif _blocked(found) and known.last < self.window:
+            note = found[0].signal.reason or "still a fault"
+            self.events.append(Event(joined.number, "joined", self.window, note=note))
 
     def _tell(self, incident: Incident, found: Sequence[Graded], severity: Severity, why: str, what: What) -> None:
         alarm = _alarm(incident.cause, found, self.rules, incident, severity, why)
         loudest = max(severity, incident.severity, key=lambda s: LOUDNESS[s])
+        groups = {**incident.groups}
+        groups[alarm.group] = after(groups.get(alarm.group, Told()), found, self.window, severity)
         self.incidents[incident.number] = replace(
-            incident, severity=loudest, told=self.window, text=alarm.text, status="open", until=""
-        )
-        self.events.append(Event(incident.number, what, self.window, note=f"{severity}: {alarm.text}"))
+            incident, severity=loudest, told=max(incident.told, self.window), text=alarm.text, status="open", until="",
+            groups=groups,
+        )  # fmt: skip
+        to = f" for {alarm.group}" if alarm.group != incident.group else ""
+        self.events.append(Event(incident.number, what, self.window, note=f"{severity}{to}: {alarm.text}"))
         self.alarms.append(alarm)
         if severity == "page":
             self.paged[alarm.group] = self.paged.get(alarm.group, 0) + 1

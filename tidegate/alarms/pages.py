@@ -64,7 +64,9 @@ def cumulative(z: Floats) -> Floats:
 def sudden_pages(highest: Floats, limits: Sequence[float], quiet: int) -> NDArray[np.int64]:
     """Pages by limit and history, shape (limits, histories), from the highest lasting score a night.
 
-    While an incident is open, and for `quiet` nights after a page, nobody is paged again.
+    Of one history, for `quiet` nights after a page nothing pages again. That counts one cause at a time: a night
+    whose signals have two suspected causes may give two pages, and an open incident may page once more for what it
+    has not told (`tidegate.alarms.judge`).
     """
     over = highest[None] > np.asarray(limits)[:, None, None]
     return _paged(over, quiet)

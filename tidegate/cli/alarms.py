@@ -15,12 +15,11 @@ if TYPE_CHECKING:
     from tidegate.adapters.incidents import Incidents
     from tidegate.alarms.incidents import Incident
     from tidegate.steps.stores import Stores
-    from tidegate.verdicts import Alarm
+    from tidegate.verdicts import Alarm, Severity
 
 Number = Annotated[int, typer.Argument(help="Number of an incident.", min=1)]
 group = typer.Typer(no_args_is_help=True, help="Look at one incident.")
 
-LOUD = {"page": 0, "ticket": 1, "digest": 2}
 SHOWN = 20
 """Subjects of an incident that are printed."""
 
@@ -40,7 +39,7 @@ def alarms(
     told = stores.records.alarms(model)
     found = told if everything else _newest([a for a in told if a.incident in live])
     found = [a for a in found if first is None or a.window >= first.isoformat()]
-    found.sort(key=lambda a: (LOUD[a.severity], a.window))
+    found.sort(key=lambda a: (-_loudness(a.severity), a.window))
     # What another model saw of the same data concerns this one, too.
     known = {a.incident for a in told}
     others = [i for i in live.values() if (i.scope, i.name) == ("dataset", settings.dataset) and i.number not in known]
@@ -63,7 +62,7 @@ def incidents(
 ) -> None:
     """Every incident of the home that is not closed, the loudest first."""
     found = incidents_of(stores_of(ctx)).listed(closed=everything)
-    found.sort(key=lambda i: (i.status == "closed", LOUD[i.severity], i.number))
+    found.sort(key=lambda i: (i.status == "closed", -_loudness(i.severity), i.number))
     show([asdict(i) if as_json else _row(i) for i in found], as_json, empty="no incidents")
 
 
@@ -90,10 +89,16 @@ def show_incident(ctx: typer.Context, number: Number, as_json: Json = False) -> 
     show([{k: clean(v) for k, v in e.items()} for e in events], as_json)
 
 
+def _loudness(severity: Severity) -> int:
+    from tidegate.alarms.severity import LOUDNESS
+
+    return LOUDNESS[severity]
+
+
 def _newest(found: Sequence[Alarm]) -> list[Alarm]:
     """The loudest and then newest of each incident's alarms."""
     out: dict[int | None, Alarm] = {}
-    for alarm in sorted(found, key=lambda a: (-LOUD[a.severity], a.window)):
+    for alarm in sorted(found, key=lambda a: (_loudness(a.severity), a.window)):
         out[alarm.incident] = alarm
     return list(out.values())
 

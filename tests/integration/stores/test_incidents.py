@@ -108,6 +108,41 @@ def test_two_models_of_one_dataset_share_its_incident(incidents, night):
     assert (alarm.severity, alarm.why_not_page) == ("ticket", "night had 1 pages on this night, its cap")
 
 
+def test_each_group_of_a_shared_dataset_is_woken_once(incidents, night):
+    def rules(model, group):
+        return Rules(model, "d", group, group, 16, cooldown=14, close_after=2, caps={group: 3})
+
+    for n, expected in ((0, ["page", "page"]), (1, [])):
+        found = [a for pair in (("m", "day"), ("m2", "evening")) for a in night(n, fault(n), rules=rules(*pair))]
+        assert [a.severity for a in found] == expected
+    (incident,) = incidents.listed()
+    assert (incident.group, sorted(incident.groups)) == ("day", ["day", "evening"])
+    assert {told.fault for told in incident.groups.values()} == {day(1)}
+
+
+def test_a_night_that_was_missed_is_late_and_not_restated(incidents, night):
+    night(0)
+    night(5)
+    assert incidents.standing(RULES, day(2)).judged is False
+    assert [a.severity for a in night(2, fault(2))] == ["page"]
+    assert incidents.standing(RULES, day(3)).before(day(3)) == day(2)
+    assert night(3, fault(3)) == []
+    (alarm,) = night(4, signal(4))
+    assert (alarm.severity, alarm.why_not_page) == ("ticket", f"judged late: nights up to {day(5)} were judged before")
+    assert night(4, signal(4)) == [alarm]
+    assert [a.severity for a in night(2, fault(2), signal(2, "temp"))] == ["page", "digest"]  # restated
+
+
+def test_an_incident_of_before_groups_were_kept_is_not_told_again(incidents, night):
+    night(0, signal(0))
+    with incidents.control.write() as c:
+        c.execute(text("update incidents set body = json_remove(body, '$.groups')"))
+    told = incidents.get(1).groups["night"]
+    assert (told.severity, told.paged, told.keys) == ("page", day(0), ("feature/distance/ks",))
+    assert night(9, signal(9)) == []
+    assert [a.members for a in night(10, signal(10), signal(10, "air_time"))] == [("air_time",)]
+
+
 def test_namespaces_are_apart(incidents, night, control):
     night(0, signal(0))
     assert Incidents(control, "other").listed(closed=True) == []

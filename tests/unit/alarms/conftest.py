@@ -44,21 +44,22 @@ class Store:
     """What control would keep."""
 
     def __init__(self, rules: Rules = RULES) -> None:
-        self.rules, self.alarms, self.incidents, self.events, self.newest = rules, [], {}, [], ""
+        self.rules, self.alarms, self.incidents, self.events, self.judged = rules, [], {}, [], []
         self.mutes, self.freezes, self.paged = (), (), {}
 
-    def standing(self) -> Standing:
+    def standing(self, window: str) -> Standing:
         return Standing(
-            tuple(self.incidents.values()), self.mutes, self.freezes, tuple(self.alarms), self.newest, self.paged,
+            tuple(self.incidents.values()), self.mutes, self.freezes, tuple(self.alarms), max(self.judged, default=""),
+            max((w for w in self.judged if w < window), default=""), window in self.judged, self.paged,
             max(self.incidents, default=0) + 1,
         )  # fmt: skip
 
     def night(self, n: int, *signals: Signal):
-        found = judge(signals, self.standing(), self.rules, day(n))
+        found = judge(signals, self.standing(day(n)), self.rules, day(n))
         self.alarms += [a for a in found.alarms if a not in self.alarms]
         self.incidents |= {i.number: i for i in found.incidents}
         self.events += found.events
-        self.newest = max(self.newest, day(n))
+        self.judged.append(day(n))
         return list(found.alarms)
 
     def person(self, number: int, **change: object) -> None:

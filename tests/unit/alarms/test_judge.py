@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.alarms.incidents import Standing
-from tidegate.alarms.judge import judge, raise_alarms
+from tidegate.alarms.judge import judge
 from tidegate.alarms.severity import Mute
 from tidegate.config.platform import Freeze
 
@@ -33,7 +33,10 @@ def test_two_hundred_drifting_features_are_one_incident_and_one_alarm(store, mak
 @pytest.mark.fault(25)
 def test_a_storm_that_comes_drop_by_drop_is_one_page(store, make):
     alarms = [a for n in range(10) for a in store.night(n, *(make.drift(n, f"c{i}") for i in range(20 * (n + 1))))]
-    assert told(alarms) == [("page", "population")]
+    # Once more after a third of the cooldown, and only of what was not told.
+    assert [(a.window, a.severity, len(a.members)) for a in alarms] == [
+        (make.day(0), "page", 20), (make.day(5), "page", 100),
+    ]  # fmt: skip
     assert len(store.incidents[1].members) == 200
 
 
@@ -151,10 +154,9 @@ def test_a_restated_window_is_given_as_it_was_and_never_pages(store, make):
     assert store.night(0) == before
     (alarm,) = store.night(1, make.harm(1))
     assert alarm.severity == "digest"
-    assert alarm.why_not_page == f"restated: nights up to {make.day(1)} were judged before"
+    assert alarm.why_not_page == f"restated: {make.day(1)} was judged before"
     assert store.night(1, make.harm(1)) == [alarm]
     assert list(store.incidents) == [1]
-    assert told(store.night(-3, make.harm(-3))) == [("digest", "concept")]  # older than what was judged
 
 
 def test_an_improvement_is_at_most_a_line_in_the_digest(store, make):
@@ -192,12 +194,12 @@ def test_the_order_of_signals_does_not_matter(make, order, data):
     found = judge(some, Standing(), make.rules, make.day(0))
     assert judge([some[i] for i in order], Standing(), make.rules, make.day(0)) == found
     subset = data.draw(st.sets(st.integers(0, 5)))
-    alarms = raise_alarms([some[i] for i in subset], Standing(), make.rules, make.day(0))
+    alarms = judge([some[i] for i in subset], Standing(), make.rules, make.day(0)).alarms
     assert {m for a in alarms for m in a.members} == {some[i].subject for i in subset}  # nothing is dropped
 
 
 def test_signals_of_other_windows_are_left_out(make):
-    assert raise_alarms([make.drift(1)], Standing(), make.rules, make.day(0)) == []
+    assert judge([make.drift(1)], Standing(), make.rules, make.day(0)).alarms == ()
 
 
 def test_a_model_that_does_not_see_its_datasets_trouble_leaves_it_alone(make):
@@ -246,3 +248,145 @@ def test_the_loudest_signal_gives_the_alarm_its_words(store, make):
     (alarm,) = store.night(0, make.fault(0), make.harm(0, since=make.day(0)))
     assert (alarm.severity, alarm.monitor, alarm.members) == ("page", "performance", ("roc_auc", "batch"))
     assert told(make.Store().night(0, make.fault(0), make.harm(0, since=make.day(0)))) == [("page", "upstream")]
+
+
+def missing(make, n, column="humid"):
+    return make.drift(n, column, statistic="missing", since=make.day(n))
+
+
+@pytest.mark.parametrize("status", ["open", "acknowledged"])
+def test_a_blocked_window_is_news_to_an_open_page_of_the_same_cause(store, make, status):
+    assert told(store.night(3, missing(make, 3))) == [("page", "upstream")]
+    store.person(1, status=status)
+    (alarm,) = store.night(4, make.fault(4), missing(make, 4))
+    assert (alarm.severity, alarm.incident, alarm.members) == ("page", 1, ("batch",))
+    assert [e.what for e in store.events] == ["raised", "worsened"]
+    store.person(1, status=status)
+    assert [a for n in range(5, 30) for a in store.night(n, missing(make, n)) if a.severity == "page"] == []
+    store.person(1, status=status)
+    assert told(store.night(31, make.fault(31))) == [("page", "upstream")]  # 27 nights later
+
+
+def test_a_source_that_is_broken_for_a_week_pages_once_and_again_after_it_recovered(store, make):
+    alarms = [a for n in range(7) for a in store.night(n, make.fault(n))]
+    assert [(a.window, a.severity) for a in alarms] == [(make.day(0), "page")]
+    assert [e.what for e in store.events] == ["raised"] + ["joined"] * 6
+    assert store.night(7) == []
+    (alarm,) = store.night(8, make.fault(8))
+    assert (alarm.severity, alarm.incident) == ("page", 1)
+    assert store.night(9, make.fault(9)) == []
+
+
+def test_a_run_of_faults_goes_on_over_dates_that_have_no_window(store, make):
+    store.night(0, make.fault(0))
+    assert store.night(3, make.fault(3)) == []  # a weekend without data between them
+    assert store.night(4, make.fault(4)) == []
+
+
+def test_a_fault_above_the_cap_is_a_ticket_at_once_and_pages_when_it_lasts(store, make):
+    store.night(0, missing(make, 0))
+    store.rules, store.paged = replace(make.rules, caps={"night": 1}), {"night": 1}
+    assert told(store.night(1, make.fault(1))) == [("ticket", "upstream")]
+    store.paged = {}
+    assert told(store.night(2, make.fault(2))) == [("page", "upstream")]
+    assert store.night(3, make.fault(3)) == []
+
+
+def test_a_muted_fault_is_told_when_the_mute_is_over(store, make):
+    store.night(0, missing(make, 0))
+    store.mutes = (Mute("flights", "batch", make.day(1), "ann", "known"),)
+    assert store.night(1, make.fault(1)) == []
+    assert told(store.night(2, make.fault(2))) == [("page", "upstream")]
+
+
+def test_a_second_column_that_breaks_is_told_once_when_its_group_has_rested(store, make):
+    store.night(0, missing(make, 0))
+    store.person(1, status="acknowledged")
+    both = [a for n in range(1, 14) for a in store.night(n, missing(make, n), missing(make, n, "temp"))]
+    assert [(a.window, a.severity, a.members) for a in both] == [(make.day(5), "page", ("temp",))]
+    # What was only a line before is new when it pages.
+    store.night(14, missing(make, 14), make.drift(14, "dewp", statistic="missing", persistent=False))
+    assert [a.members for a in store.night(15, missing(make, 15), missing(make, 15, "dewp"))] == [("dewp",)]
+
+
+def test_a_rested_incident_with_a_new_signal_is_told(store, make):
+    store.night(0, make.drift(0))
+    for n in (1, 2, 3):
+        store.night(n)
+    (alarm,) = store.night(6, make.drift(6), make.drift(6, "air_time"))
+    assert (alarm.severity, alarm.incident, alarm.members) == ("page", 1, ("air_time",))
+
+
+def test_every_group_that_a_blocked_window_concerns_is_woken_once(store, make):
+    others = replace(make.rules, model="delays", group="evening", dataset_group="evening", caps={"evening": 3})
+    other = make.Store(others)
+
+    def night(n, *signals):
+        found = store.night(n, *signals)
+        other.incidents = store.incidents
+        found += other.night(n, *signals)
+        store.incidents = other.incidents
+        return [(a.severity, a.group, a.incident) for a in found]
+
+    both = [("page", "night", 1), ("page", "evening", 1)]
+    assert night(0, make.fault(0)) == both
+    assert [e.note.split(":")[0] for e in other.events] == ["page for evening"]
+    assert [night(n, make.fault(n)) for n in (1, 2)] == [[], []]
+    assert night(3) == []
+    assert night(4, make.fault(4)) == both
+    assert set(store.incidents[1].groups) == {"night", "evening"}
+    assert store.incidents[1].group == "night"
+
+
+def test_a_group_that_was_woken_for_less_is_told_by_its_own_model(store, make):
+    """What wakes one group takes nothing from another that had a ticket of it."""
+    other = make.Store(replace(make.rules, model="delays", group="evening", dataset_group="evening"))
+    trifle = make.drift(0, "humid", statistic="missing", certified=False)
+    store.night(0, trifle)
+    other.incidents = store.incidents
+    assert told(other.night(0, trifle)) == [("ticket", "upstream")]
+    store.incidents = other.incidents
+    assert told(store.night(1, missing(make, 1))) == [("page", "upstream")]
+    other.incidents = store.incidents
+    assert told(other.night(1, missing(make, 1))) == [("page", "upstream")]
+
+
+def test_a_night_first_judged_after_a_newer_one_pages_for_a_fault_only(store, make):
+    store.night(5)
+    assert told(store.night(2, make.fault(2))) == [("page", "upstream")]
+    (alarm,) = store.night(3, make.harm(3))
+    assert (alarm.severity, alarm.cause) == ("ticket", "concept")
+    assert alarm.why_not_page == f"judged late: nights up to {make.day(5)} were judged before"
+    assert store.night(3, make.harm(3)) == [alarm]  # and now it is restated
+    assert store.night(4, make.fault(4)) != []  # after a night that had data
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3, 4), (4, 3, 2, 1)])
+def test_a_week_of_blocked_windows_that_is_made_up_for_pages_once(store, make, order):
+    store.night(0)
+    store.night(9)
+    late = [a for n in order for a in store.night(n, make.fault(n))]
+    assert [(a.window, a.severity) for a in late] == [(make.day(order[0]), "page")]
+
+
+def test_a_late_night_neither_counts_as_quiet_nor_begins_the_count_anew(store, make):
+    store.night(0, make.drift(0))
+    for n in (4, 5):
+        store.night(n)
+    store.night(1, make.drift(1))
+    assert (store.incidents[1].quiet, store.incidents[1].last) == ({"flights": 2}, make.day(1))
+    store.night(2)
+    assert store.incidents[1].status == "open"
+    store.night(6)
+    assert store.incidents[1].status == "closed"
+    assert store.night(3, make.drift(3)) == []  # told on night 0, at rest since
+    assert store.incidents[1].status == "closed"
+
+
+def test_a_late_night_of_a_run_that_was_told_and_is_over_pages_nobody(store, make):
+    for n in (0, 2):
+        store.night(n, make.fault(n))
+    for n in (3, 4, 5):
+        store.night(n)
+    assert [a.severity for a in store.night(1, make.fault(1))] == []
+    assert store.incidents[1].status == "closed"
