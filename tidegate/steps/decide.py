@@ -77,11 +77,10 @@ def labelled_nights(stores: Stores, model: Model, window: Window) -> dict[str, i
         counts = Counter(known.group_by(["row_id", "event_window"]).aggregate([])["event_window"].to_pylist())
     else:
         counts = Counter({s.window: s.rows for s in arrivals})
-    calendar = stores.project.calendar(stores.project.dataset(model.dataset))
-    delay = (calendar.window(window.id).date - event.date).days
+    delay = window.date - event.date
     out = {}
     for night in sorted(good):
-        arrived = calendar.shift(calendar.window(night), delay).id
+        arrived = (date.fromisoformat(night) + delay).isoformat()
         rows = counts[night if model.label.arrived_at else arrived]
         covered = measured.get(night) or judge_coverage(model, rows, good[night]).outcome
         if rows and quality[night] == covered == "pass":
