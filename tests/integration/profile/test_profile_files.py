@@ -462,3 +462,27 @@ def test_damaged_metadata_of_a_profile_is_one_line(tmp_path, tidegate, change):
     said = tidegate("drift", path, path)
     assert said.code == 1
     assert f"{path}: expected a profile, found damaged content" in said.one_line()
+
+
+def test_names_and_values_cannot_steer_the_terminal(tmp_path, tidegate):
+    evil = "\x1b]0;evil\x07"
+    table = pa.table({f"a{evil}": [1.0, 2.0], f"b\n{evil}": [evil, evil], "by": [f"x{evil}", "y"]})
+    path, folder = tmp_path / "d.parquet", tmp_path / "e"
+    pq.write_table(table, path)
+    folder.mkdir()
+    (folder / f"x{evil}.parquet").write_text("no")
+    said = [
+        tidegate("profile", path, "--by", "by", "-o", tmp_path / "d.profile"),
+        tidegate("drift", tmp_path / "d.profile", tmp_path / "d.profile", "--segments"),
+        tidegate("drift", path, path, "--multivariate"),
+        tidegate("profile", folder),
+        tidegate("profile", path, "--columns", "c"),
+    ]
+    assert [s.code for s in said] == [0, 0, 0, 1, 2]
+    for s in said:
+        assert not {"\x1b", "\x07"} & set(s.out + s.err)
+        assert r"\x1b]0;evil" in s.out + s.err
+    assert r"b\n\x1b" in said[0].out
+    facts = json.loads(tidegate("profile", path, "--by", "by", "--json").out)
+    assert {c["column"] for c in facts["columns"]} == set(table.column_names)
+    assert set(facts["segments"]) == {f"x{evil}", "y"}
