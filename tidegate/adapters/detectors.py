@@ -58,8 +58,10 @@ class DetectorSets:
             assert done.inserted_primary_key is not None
             return int(done.inserted_primary_key[0])
 
-    def approve(self, model: str, number: int, *, owner: str, by: str, reason: str, window: str, at: datetime) -> None:
+    def approve(self, model: str, number: int, *, owner: str, by: str, reason: str, window: str, at: datetime) -> bool:
         """Make a set the active one from the window after `window` on, and retire the active one.
+
+        False if it was the active one already: nothing is changed then, and nothing goes into the ledger.
 
         Raises
         ------
@@ -77,7 +79,7 @@ class DetectorSets:
                     f"look at tidegate detectors list {model}",
                 )  # fmt: skip
             if row.status == "active":
-                return
+                return False
             before = c.execute(select(d.number).where(mine & (d.status == "active"))).scalar()
             c.execute(update(detectors).where(mine & (d.status == "active")).values(status="retired"))
             c.execute(update(detectors).where(mine & (d.number == number)).values(status="active", since=window))
@@ -87,6 +89,7 @@ class DetectorSets:
                 body={"by": by, "reason": reason, "from": before, "to": number, "limits": limits,
                       "digest": row.digest},
             )  # fmt: skip
+            return True
 
     def retire(self, model: str, number: int) -> None:
         """Stop running a set beside the active one."""

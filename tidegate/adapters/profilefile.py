@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -70,6 +72,15 @@ def read_profile(path: Path) -> Profile:
         raise SourceError(str(path), "a profile", "a file of another kind", "make one with tidegate profile FILES -o")
     if about.get("engine") != ENGINE:
         raise UsageError(str(path), ENGINE, str(about.get("engine")), "profile the data again with this version")
+    try:
+        return _checked(table, about, path)
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, pa.ArrowException) as fault:
+        found = f"damaged content ({type(fault).__name__}: {fault})"
+        raise SourceError(str(path), "a profile", found, "make one with tidegate profile FILES -o") from None
+
+
+def _checked(table: pa.Table, about: Mapping[str, Any], path: Path) -> Profile:
+    """The profile of a table and what its metadata say; whatever these lack is a fault of Python's own."""
     grid = Grid.from_dict(about["grid"])
     grid = Grid({name: grid.axes[name] for name in about["order"]}, grid.max_categories)
     segments = table[SEGMENT].to_pylist()

@@ -20,7 +20,7 @@ from tidegate.adapters.datafiles import ParquetData, csv_blocks, data_files, is_
 from tidegate.errors import UsageError
 from tidegate.profile.arrow import array, family, is_text
 from tidegate.profile.fit import SAMPLE
-from tidegate.profile.grid import Grid
+from tidegate.profile.grid import Axis, Grid
 from tidegate.profile.kernel import Kernel
 from tidegate.profile.profile import WORKING, grid_of, unit_profile
 from tidegate.profile.window import Profile, merge_all
@@ -58,8 +58,12 @@ class _Thread(threading.local):
 class _Job:
     """One call's settings, shared by its threads."""
 
-    def __init__(self, schemas: dict[Path, pa.Schema], like: Grid | None, by: str | None, cap: int) -> None:
+    def __init__(
+        self, schemas: dict[Path, pa.Schema], like: Grid | None, by: str | None, cap: int, later: Sequence[Unit] = ()
+    ) -> None:
         self.by, self.cap, self.local = by, cap, _Thread()
+        self.schemas = schemas
+        self.later = {n: unit for unit in reversed(later) for n in unit.columns if n in schemas[unit.path].names}
         # Free text is not read as a dictionary: of a million different ones that costs more than it saves.
         free = {n for n, axis in like.axes.items() if axis.of == "length"} if like else set()
         self.texts = {p: [f.name for f in s if is_text(f.type) and f.name not in free] for p, s in schemas.items()}
@@ -71,19 +75,39 @@ class _Job:
         data = self.local.open(unit.path, self.texts[unit.path])
         wanted = dict.fromkeys([*unit.columns, *([self.by] if self.by else [])])
         table = data.read(unit.group, [n for n in wanted if n in data.schema.names])
-        return self._profile(table, grid or fitted(table.select(list(unit.columns)), self.cap))
+        return self._profile(table, grid or self._grid(table, unit.columns))
 
     def _csv(self, unit: Unit, grid: Grid | None) -> Profile:
         parts: list[Profile] = []
         for table in csv_blocks(unit.path):
             # The first block has no rows, and so no say in the grid unless there is no other.
             if grid is None and table.num_rows:
-                grid = fitted(table.select(list(unit.columns)), self.cap)
+                grid = self._grid(table, unit.columns)
                 parts = []
-            parts.append(self._profile(table, grid or grid_of(table.select(list(unit.columns)), self.cap)))
+            parts.append(self._profile(table, grid or self._grid(table, unit.columns)))
         return merge_all(parts, slack=WORKING)
 
+    def _grid(self, table: pa.Table, columns: Sequence[str]) -> Grid:
+        """Fitted to this table; what its file does not have, to the first unit of a file that does."""
+        here = [n for n in columns if n in table.column_names]
+        axes = dict(fitted(table.select(here), self.cap).axes) if here else {}
+        return Grid({n: axes[n] if n in axes else self._elsewhere(n) for n in columns}, self.cap)
+
+    def _elsewhere(self, column: str) -> Axis:
+        unit = self.later.get(column)
+        if unit is None:  # every file that has it is empty
+            table = _nothing([column], self.schemas)
+        elif unit.group < 0:
+            blocks = csv_blocks(unit.path)
+            empty = next(blocks)
+            table = next(blocks, empty)
+        else:
+            table = self.local.open(unit.path, self.texts[unit.path]).read(unit.group, [column])
+        return fitted(table.select([column]), self.cap).axes[column]
+
     def _profile(self, table: pa.Table, grid: Grid) -> Profile:
+        if self.by is not None and self.by not in table.column_names:
+            table = table.append_column(self.by, pa.nulls(table.num_rows, pa.string()))
         return unit_profile(table, grid, by=self.by, kernel=self.local.kernel, slack=WORKING)
 
 
@@ -99,6 +123,8 @@ def profile_files(
 
     Without a grid to profile `like`, one is fitted to at most 65,536 rows of the first row group
     that has rows. With `by`, also of the rows of each value of that column, in `Profile.segments`.
+    A column that only some files have is missing in the rows of the others, and its grid is fitted
+    to the first of those that have it.
     Memory is bounded by a few columns of a row group, not by the files.
 
     Raises
@@ -106,7 +132,7 @@ def profile_files(
     SourceError
         A file cannot be read, or a column has another type than its grid.
     UsageError
-        There is no such file or column.
+        There is no such file, or a column that no file has.
     """
     files = data_files(paths)
     schemas, sizes = {}, {}
@@ -121,7 +147,7 @@ def profile_files(
     if like is not None:
         like = Grid({n: like.axes[n] for n in names}, like.max_categories)
     units = [u for path in files for u in _units(path, sizes[path], names, schemas[path])]
-    job = _Job(schemas, like, by, like.max_categories if like else max_categories)
+    job = _Job(schemas, like, by, like.max_categories if like else max_categories, units)
     parts: list[Profile] = []
     with ThreadPoolExecutor(max(threads, 1)) as pool:
         if like is None:

@@ -18,7 +18,8 @@ def sample_files(names: Sequence[str | Path], columns: Sequence[str], rows: int,
     """At most so many rows of Parquet or CSV files, folders, patterns or Delta tables, each as likely as any other.
 
     Every row draws a number, those with the lowest are kept: one pass, however many rows there are. In memory are
-    the rows that are kept and one column of a row group (or one block of a CSV file).
+    the rows that are kept and one column of a row group (or one block of a CSV file). A column that
+    a file does not have is missing in its rows.
 
     Raises
     ------
@@ -54,17 +55,25 @@ def _blocks(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Read]]:
     """A file's blocks: how many rows, and what reads some of them."""
     if is_csv(path):
         for table in csv_blocks(path):
-            yield table.num_rows, table.select(list(columns)).take
+            yield table.num_rows, _with(table, columns).take
         return
     data = ParquetData(path)
     try:
         if not data.rows:
-            yield 0, data.schema.empty_table().select(list(columns)).take
+            yield 0, _with(data.schema.empty_table(), columns).take
+        here = [c for c in columns if c in data.schema.names]
         for group, n in enumerate(data.rows):
 
             def read(mine: np.ndarray, group: int = group) -> pa.Table:
-                return pa.table({c: data.read(group, [c])[c].take(array(mine)) for c in columns})
+                found = {c: data.read(group, [c])[c].take(array(mine)) for c in here}
+                return pa.table({c: found[c] if c in found else pa.nulls(len(mine)) for c in columns})
 
             yield n, read
     finally:
         data.close()
+
+
+def _with(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """These columns of a table, all missing where it has none."""
+    nulls = pa.nulls(table.num_rows)
+    return pa.table({c: table[c] if c in table.column_names else nulls for c in columns})

@@ -6,6 +6,7 @@ import math
 import shlex
 from collections.abc import Sequence
 
+from tidegate.text import printable
 from tidegate.verdicts import Cause, Signal
 
 SHOWN = 3
@@ -28,17 +29,6 @@ _HAPPENED = {
 }
 _SHARES = {"missing": "missing share", "unseen": "share of unseen categories"}
 _NAMES = {"psi": "PSI", "ks": "KS", "js": "JS", "kl": "KL", "w1_sigma": "W1/σ", "infinite": "infinite values"}
-
-
-def printable(text: str) -> str:
-    """A text whose control characters cannot reach a terminal.
-
-    Examples
-    --------
-    >>> printable("JFK\\x1b[2J")
-    'JFK\\\\x1b[2J'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def size_of(signal: Signal) -> str:

@@ -138,7 +138,7 @@ def incidents_of(stores: Stores) -> Incidents:
 
 def clean(text: object) -> str:
     """A text that may have come from data, with nothing in it that steers a terminal."""
-    from tidegate.alarms.words import printable
+    from tidegate.text import printable
 
     return printable(str(text))
 

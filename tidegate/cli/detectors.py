@@ -11,6 +11,7 @@ import typer
 from tidegate.cli.output import Json, Model, flow_home, home_of, show
 from tidegate.cli.run import day
 from tidegate.errors import UsageError
+from tidegate.text import plain_line
 
 if TYPE_CHECKING:
     from tidegate.steps.aa import Answer
@@ -78,14 +79,20 @@ def _checked(budget: float | None) -> float | None:
 def _dates(stores: Stores, dataset: str, first: date | None, last: date | None) -> tuple[date, date]:
     """The asked dates, else those of the stored windows, else those that the source's files have."""
     if first and last:
-        return first, last
+        return _ordered(first, last)
     known = [s.window for s in stores.data.many("batches", dataset)]
     if len(known) < 2:
         known = _source_dates(stores, dataset)
     if not known:
         wanted, do = "stored windows, or --from and --to", "run tidegate nightly, or name the dates"
         raise UsageError(f"nights of {dataset}", wanted, "none", do)
-    return first or date.fromisoformat(known[0]), last or date.fromisoformat(known[-1])
+    return _ordered(first or date.fromisoformat(known[0]), last or date.fromisoformat(known[-1]))
+
+
+def _ordered(first: date, last: date) -> tuple[date, date]:
+    if first > last:
+        raise UsageError("nights", "--from not after --to", f"{first}, {last}", "correct the dates")
+    return first, last
 
 
 def _source_dates(stores: Stores, dataset: str) -> list[str]:
@@ -176,6 +183,7 @@ def approve(
     """Put a proposed set in force, and retire the other; the ledger says who and why."""
     from tidegate.clock import now
 
+    by, reason = plain_line(by, "--by", 120), plain_line(reason, "--reason", 1000, empty=True)
     stores = _stores(ctx, model)
     settings = stores.project.model(model)
     plan = stores.plans.get(model)
@@ -187,7 +195,16 @@ def approve(
         )  # fmt: skip
     watched = [s.window for s in stores.lake.many("findings", model)]
     after = watched[-1] if watched else proposed.window if proposed else ""
-    stores.detectors.approve(model, number, owner=settings.owner, by=by, reason=reason, window=after, at=now())
+    changed = stores.detectors.approve(
+        model, number, owner=settings.owner, by=by, reason=reason, window=after, at=now()
+    )
+    if not changed and not as_json:
+        typer.echo(f"detectors {number} of {model} already are in force: nothing was changed")
+        return
+    if not changed:
+        now_active = next(d for d in stores.detectors.all(model) if d.number == number)
+        show([{"in_force": number, "after": now_active.since, "by": None}], as_json)
+        return
     show([{"in_force": number, "after": after, "by": by}], as_json)
 
 

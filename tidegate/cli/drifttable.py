@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from tidegate.text import printable
+
 if TYPE_CHECKING:
     from tidegate.drift.bounds import Interval
     from tidegate.drift.classifier import ClassifierTest
@@ -34,7 +36,7 @@ def drift_line(d: Drift, intervals: Mapping[str, Interval], resolution: float) -
         return f"{told}\n{_span(intervals[statistic], SHARES.get(statistic))}".rstrip() if told else ""
 
     return {
-        "column": d.column,
+        "column": printable(d.column),
         "PSI": cell("psi", number(d.psi)),
         "limit": number(d.psi_limit),
         "JS": cell("js", number(d.js)),
@@ -55,8 +57,8 @@ def size(d: Drift) -> float:
 def classifier_words(t: ClassifierTest, confidence: float, margin: float) -> str:
     """What the classifier says, for people."""
     if math.isnan(t.auc):
-        return f"all columns together: nothing can be said: {t.reason}"
-    most = ", ".join(f"{name} {loss:.3f}" for name, loss in t.importance[:TOLD] if loss > 0)
+        return f"all columns together: nothing can be said: {printable(t.reason)}"
+    most = ", ".join(f"{printable(name)} {loss:.3f}" for name, loss in t.importance[:TOLD] if loss > 0)
     return (
         f"all columns together: a classifier tells the sides apart with AUC {t.auc:.3f}, {confidence:.0%} bounds "
         f"{t.low:.3f} to {t.high:.3f} (0.5: not at all), p {t.p:.2g} of at most {margin:g}; "

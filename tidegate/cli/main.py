@@ -11,6 +11,7 @@ import typer
 
 from tidegate import __version__
 from tidegate.errors import TidegateError, UsageError
+from tidegate.text import printable
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -66,13 +67,12 @@ def main() -> None:
     except ValidationError as fault:
         first = fault.errors()[0]
         key = ".".join(map(str, first["loc"])) or "request"
-        typer.echo(
-            f"tidegate: {key}: expected {first['msg']}, found {first['input']!r}. Next: correct the value", err=True
-        )
+        told = f"{key}: expected {first['msg']}, found {first['input']!r}. Next: correct the value"
+        typer.echo(f"tidegate: {printable(told)}", err=True)
         sys.exit(UsageError.exit_code)
     except TidegateError as fault:
-        # One line, whatever the user's code or a library put into its message.
-        typer.echo(f"tidegate: {' '.join(str(fault).split())}", err=True)
+        # One plain line, whatever data, the user's code or a library put into its message.
+        typer.echo(f"tidegate: {printable(' '.join(str(fault).split()))}", err=True)
         sys.exit(fault.exit_code)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -11,6 +12,7 @@ from tidegate.cli.alarms import Number, incidents_of, stores_of
 from tidegate.cli.output import Json, Model, show
 from tidegate.cli.run import day
 from tidegate.errors import UsageError
+from tidegate.text import plain_line
 
 if TYPE_CHECKING:
     from tidegate.adapters.mutes import Mutes
@@ -69,8 +71,8 @@ def mute(
     from tidegate.clock import now
 
     stores = stores_of(ctx)
-    wish = Mute(model, _known_subject(stores, model, subject), _date(until), _text(by, "--by", 120),
-                _text(reason, "--reason", 1000))  # fmt: skip
+    wish = Mute(model, _known_subject(stores, model, subject), _to_come(stores, model, _date(until), now().date()),
+                plain_line(by, "--by", 120), plain_line(reason, "--reason", 1000))  # fmt: skip
     _mutes(stores).add(wish, owner=stores.project.model(model).owner, at=now())
     _say([asdict(wish)], as_json, f"{subject} of {model} is muted until {wish.until}")
 
@@ -81,7 +83,7 @@ def unmute(ctx: typer.Context, model: Model, subject: Subject, by: By, as_json: 
 
     stores = stores_of(ctx)
     stores.project.model(model)
-    _mutes(stores).end(model, subject, by=_text(by, "--by", 120), at=now())
+    _mutes(stores).end(model, subject, by=plain_line(by, "--by", 120), at=now())
     _say([{"model": model, "subject": subject, "muted": False}], as_json, f"{subject} of {model} is told of again")
 
 
@@ -95,7 +97,7 @@ def mutes(ctx: typer.Context, model: Model, as_json: Json = False) -> None:
 def _change(ctx: typer.Context, number: int, what: Change, by: str, as_json: bool, note: str, until: str = "") -> None:
     from tidegate.clock import now
 
-    who, said = _text(by, "--by", 120), _text(note, "--note", 1000, empty=True)
+    who, said = plain_line(by, "--by", 120), plain_line(note, "--note", 1000, empty=True)
     stored = incidents_of(stores_of(ctx))
     after = stored.change(stored.get(number), what, by=who, at=now(), note=said, until=until)
     _say([asdict(after)], as_json, f"incident {number} is {after.status}" + (f" until {until}" if until else ""))
@@ -123,11 +125,20 @@ def _known_subject(stores: Stores, model: str, subject: str) -> str:
     settings = stores.project.model(model)
     seen = {m for i in incidents_of(stores).listed(closed=True) for m in i.members}
     known = {*settings.features, *METRICS[settings.kind], "prediction", "label", "rows", *seen}
-    subject = _text(subject, "SUBJECT", 160)
+    subject = plain_line(subject, "SUBJECT", 160)
     if subject.split(" [", 1)[0] not in known and subject not in known:
         do = did_you_mean(subject, known, f"name one of {', '.join(settings.features[:5])} …")
         raise UsageError(f"subject of {model}", "a feature, a metric, prediction, label or rows", shown(subject), do)
     return subject
+
+
+def _to_come(stores: Stores, model: str, until: str, today: date) -> str:
+    """A mute that ends before the newest night would silence nothing; a home without nights goes by today."""
+    nights = stores.data.many("batches", stores.project.model(model).dataset)
+    first = nights[-1].window if nights else today.isoformat()
+    if until < first:
+        raise UsageError("--until", f"a date from {first} on", until, "name the last night that is to be silent")
+    return until
 
 
 def _date(text: str) -> str:
@@ -135,14 +146,6 @@ def _date(text: str) -> str:
     if found is None:
         raise UsageError("--until", "a date as YYYY-MM-DD", "nothing", "name a date")
     return found.isoformat()
-
-
-def _text(text: str, what: str, length: int, *, empty: bool = False) -> str:
-    text = text.strip()
-    if (text or empty) and len(text) <= length and text.isprintable():
-        return text
-    found = "nothing" if not text else f"{len(text)} characters" if len(text) > length else repr(text)[:60]
-    raise UsageError(what, f"1 to {length} characters of text in one line", found, "say it shorter or plainer")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -13,6 +13,7 @@ import typer
 
 from tidegate.config.home import Home, find_home
 from tidegate.errors import StoreError
+from tidegate.text import printable
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Model = Annotated[str, typer.Argument(help="Name of a file in configs/models.")]
@@ -89,4 +90,5 @@ def _finite(value: Any) -> Any:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
-    return "" if value is None else str(value)
+    # A cell may have several lines of ours; whatever comes from data has one.
+    return "" if value is None else "\n".join(map(printable, str(value).split("\n")))

@@ -11,6 +11,7 @@ import typer
 from tidegate.cli.drifttable import FINE, classifier_words, drift_line, drift_row, number, shown, size
 from tidegate.cli.output import Json, json_text, show
 from tidegate.errors import UsageError
+from tidegate.text import printable
 
 if TYPE_CHECKING:
     from tidegate.drift.classifier import ClassifierTest
@@ -97,7 +98,7 @@ def drift(
              for s, ref, cur in pairs for around in [profile_bounds(ref, cur, confidence=confidence)]
              for d in compare(ref, cur, confidence=confidence) if wanted is None or d.column in wanted]  # fmt: skip
     found.sort(key=lambda r: (-size(r[1]), r[1].column, r[0]))
-    rows = [({"segment": (s or None) if as_json else shown(s) or "all"} if segments else {})
+    rows = [({"segment": (s or None) if as_json else printable(shown(s)) or "all"} if segments else {})
             | (drift_row if as_json else drift_line)(d, around, coarse) for s, d, coarse, around in found]  # fmt: skip
     test = _classifier(reference, current, before, wanted, confidence) if multivariate else None
     if as_json:
@@ -195,8 +196,8 @@ def _print(made: Profile, as_json: bool) -> None:
     if not as_json:
         show(rows, False, empty="no columns")
         if made.by:
-            typer.echo(f"{len(made.segments)} segments by {made.by}: " + ", ".join(
-                f"{shown(s)} {p.n:,}" for s, p in made.segments.items()))  # fmt: skip
+            typer.echo(f"{len(made.segments)} segments by {printable(made.by)}: " + ", ".join(
+                f"{printable(shown(s))} {p.n:,}" for s, p in made.segments.items()))  # fmt: skip
         return
     parts = {shown(s): p.n for s, p in made.segments.items()}
     about = {"engine": made.engine, "grid": made.grid.digest, "digest": made.digest, "rows": made.n}
@@ -206,13 +207,13 @@ def _print(made: Profile, as_json: bool) -> None:
 def _facts(facts: dict[str, Any], n: int, length: bool) -> dict[str, Any]:
     coarse = facts["resolution"] > FINE
     return {
-        "column": facts["column"],
-        "type": facts["type"] + (" (length)" if length else ""),
+        "column": printable(facts["column"]),
+        "type": printable(facts["type"]) + (" (length)" if length else ""),
         "missing": f"{facts['missing'] / n:.1%}" if n and facts["missing"] else "",
         "±inf": f"{facts['infinite']:,}" if facts["infinite"] else "",
         **{k: number(facts[k]) for k in ("mean", "std", "low", "high")},
         "values": facts["values"],
-        "most": facts["most"],
+        "most": None if facts["most"] is None else printable(facts["most"]),
         "": f"KS only to ±{facts['resolution']:.4f}" if coarse else "",
     }
 

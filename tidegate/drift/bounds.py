@@ -206,6 +206,7 @@ def _variance(x: np.ndarray, weight: np.ndarray) -> float:
     return float(np.sum(weight * x**2) - np.sum(weight * x) ** 2)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # as in `placed`: too far for a float is inf
 def _order_laws(pair: Pair, design_effect: float) -> dict[str, Law]:
     unknown: dict[str, Law] = {
         "ks": Gap(math.nan, math.nan),

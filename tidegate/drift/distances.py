@@ -155,10 +155,10 @@ def gaps(values: Counts, reference: Counts, current: Counts, starts: Index) -> t
     """KS and W1 of several columns at ascending `values`, as `divergences`."""
     bins = np.diff(starts, append=len(reference))
     gap = np.abs(_cumulated(reference, starts, bins) - _cumulated(current, starts, bins))
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         width = np.diff(values, append=0.0)
-    width[starts + bins - 1] = 0.0  # no way to go from one column to the next
-    return np.maximum.reduceat(gap, starts), np.add.reduceat(gap * width, starts)
+        width[starts + bins - 1] = 0.0  # no way to go from one column to the next
+        return np.maximum.reduceat(gap, starts), np.add.reduceat(gap * width, starts)
 
 
 def _shares(counts: Counts, starts: Index, bins: Index) -> Counts:

@@ -88,7 +88,8 @@ def _steps(reference: Stacked) -> Steps:
         np.isfinite(c.atoms, out=atom[a:b])
         before[a], moment[a] = 0, 0.0
         np.cumsum(c.rows, out=before[a + 1 : b + 1])
-        np.cumsum((values[a:b] - c.axis.offset) * c.rows, out=moment[a + 1 : b + 1])
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.cumsum((values[a:b] - c.axis.offset) * c.rows, out=moment[a + 1 : b + 1])
         moment[a : b + 1] /= max(c.present, 1)
         edge, count = _tenths(c, before[a : b + 1])
         edges.append(edge + 2 * base)
@@ -132,6 +133,7 @@ def _edges(before: Ints, heavy: Ints, n: int) -> Ints:
     return np.insert(light, np.cumsum(parts)[:-1], 2 * ends[:-1] + 1)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a distance beyond the largest float is inf, W1 then inf or NaN
 def placed(reference: Stacked, current: Stacked) -> Placed:
     """The window's points in the reference's distributions; both have the same columns.
 

@@ -38,8 +38,8 @@ class ColumnProfile:
     beside them; ``atoms`` is the one value a bucket holds, or NaN if it holds several or that was
     not looked into (units of more than 65,536 rows, buckets with few of them).
     ``total`` and ``squares`` are sums of ``x - offset`` and of its square over the finite values
-    (a distance beyond 1e150 counts as 1e150, so that they stay finite), and ``carries`` what
-    rounding left of the two, so that merging is exact.
+    (a distance beyond 1e150 counts as 1e150, so that they stay finite: `mean` and `std` are then not
+    told), and ``carries`` what rounding left of the two, so that merging is exact.
     """
 
     axis: Axis
@@ -82,9 +82,19 @@ class ColumnProfile:
 
     @property
     def mean(self) -> float:
-        """Mean of the finite values in the column's unit; NaN without any, and for categories."""
+        """Mean of the finite values in the column's unit; NaN without any, and for categories.
+
+        NaN also where values differ and one is farther than 1e150 from the offset: their squares have no float.
+
+        Examples
+        --------
+        >>> number_column(np.array([1.0, 2.0, 1e200]), Axis("number")).mean
+        nan
+        """
         if not self.present or self.axis.kind == "category":
             return math.nan
+        if self._far:
+            return self.low if self.low == self.high else math.nan
         return self.axis.offset + self.total / self.present
 
     @property
@@ -94,7 +104,14 @@ class ColumnProfile:
             return math.nan
         if self.low == self.high:  # the difference of two sums would leave rounding noise
             return 0.0
+        if self._far:
+            return math.nan
         return math.sqrt(max(self.squares / self.present - (self.total / self.present) ** 2, 0.0))
+
+    @property
+    def _far(self) -> bool:
+        """Whether the sums hold a distance that was cut to `FARTHEST`."""
+        return max(self.high - self.axis.offset, self.axis.offset - self.low) > FARTHEST
 
     def merge(self, other: ColumnProfile, cap: int) -> ColumnProfile:
         """The profile of both sides' rows; see `merge_columns`."""

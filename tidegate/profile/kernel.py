@@ -68,7 +68,7 @@ class Kernel:
                 low, high = min(low, least), max(high, most)
                 sums = self._block(block, axis, least, most, counts)
                 total, squares = total + sums[0], squares + sums[1]
-            if max(abs(low), abs(high)) > FARTHEST and low <= high:
+            if low <= high and max(high - axis.offset, axis.offset - low) > FARTHEST:
                 away = np.clip(x[np.isfinite(x)] - axis.offset, -FARTHEST, FARTHEST)
                 total, squares = float(away.sum()), float((away * away).sum())
             buckets = np.flatnonzero(counts)

@@ -2,12 +2,14 @@
 
 import datetime as dt
 import json
+from dataclasses import replace
 
 import pytest
 
 from tidegate.adapters.incidents import Incidents
 from tidegate.alarms.incidents import rules_of
 from tidegate.config.home import Home
+from tidegate.rollout.plan import ServingPlan
 from tidegate.steps.stores import open_stores
 from tidegate.verdicts import Effect, Signal
 
@@ -91,12 +93,12 @@ def test_the_way_of_an_incident_through_the_hands_of_people(call, night):
 
 
 def test_a_muted_subject_is_in_the_digest_with_who_and_why(call, night):
-    said = call("mute", "cultivars", "alcohol", "--until", "2024-02-01", "--by", "ann", "--reason", "new meter")
-    assert said.out == "alcohol of cultivars is muted until 2024-02-01\n"
+    said = call("mute", "cultivars", "alcohol", "--until", "2099-02-01", "--by", "ann", "--reason", "new meter")
+    assert said.out == "alcohol of cultivars is muted until 2099-02-01\n"
     (row,) = json.loads(call("mutes", "cultivars", "--json").out)
     assert (row["subject"], row["by"], row["reason"]) == ("alcohol", "ann", "new meter")
     assert [a.severity for a in night("2024-01-03", signal("2024-01-03"))] == ["digest"]
-    assert "no page   alcohol muted by ann until 2024-02-01: new meter" in call("alarms", "cultivars", "--all").out
+    assert "no page   alcohol muted by ann until 2099-02-01: new meter" in call("alarms", "cultivars", "--all").out
     assert call("unmute", "cultivars", "alcohol", "--by", "ann").code == 0
     assert call("mutes", "cultivars").out == "nothing is muted\n"
     assert [a.severity for a in night("2024-01-04", signal("2024-01-04"))] == ["page"]
@@ -116,6 +118,11 @@ def test_a_muted_subject_is_in_the_digest_with_who_and_why(call, night):
         (("snooze", "1", "--until", "2024-01-03", "--by", "ann"), "incident 1: expected --until after 2024-01-03"),
         (("mute", "cultivars", "alcohl", "--until", "2024-02-01", "--by", "a", "--reason", "x"), "'alcohol'?"),
         (("unmute", "cultivars", "alcohol", "--by", "ann"), "alcohol of cultivars: expected a muted subject"),
+        (("mute", "cultivars", "hue", "--until", "2020-02-01", "--by", "a", "--reason", "x"), "found 2020-02-01. Next"),
+        (("detectors", "approve", "cultivars", "1", "--by", ""), "--by: expected 1 to 120 characters"),
+        (("detectors", "approve", "cultivars", "1", "--by", "a\x1b[2J"), r"in one line, found 'a\x1b[2J'"),
+        (("detectors", "approve", "cultivars", "1", "--by", "ann", "--reason", "a\nb"), "--reason: expected 1 to 1000"),
+        (("aa", "cultivars", "--from", "2024-01-03", "--to", "2024-01-01"), "nights: expected --from not after --to"),
     ],
 )
 def test_a_wrong_call_is_one_plain_line(call, night, words, line):
@@ -142,3 +149,23 @@ def test_a_model_is_told_of_its_datasets_incident_that_another_model_saw(call, n
     assert said.startswith("PAGE  incident 1, open  dataset tastings, told to cellar\n")
     assert "NO_DATA" in said
     assert call("alarms", "cultivars").out.count("PAGE") == 1
+
+
+def test_a_mute_reaches_beyond_the_newest_night_whatever_today_is(call, wine_home):
+    stores = open_stores(Home.at(wine_home))
+    assert call("ingest", "tastings", "--window", "2024-01-02").code == 0
+    assert [s.window for s in stores.data.many("batches", "tastings")] == ["2024-01-02"]
+    words = ("mute", "cultivars", "hue", "--by", "ann", "--reason", "x", "--until")
+    assert "--until: expected a date from 2024-01-02 on, found 2024-01-01" in call(*words, "2024-01-01").one_line()
+    assert call(*words, "2024-01-03").code == 0
+
+
+def test_a_set_that_is_approved_again_already_is_in_force(call, wine_home):
+    stores = open_stores(Home.at(wine_home))
+    plan = ServingPlan("cultivars")
+    stores.plans.swap(plan, replace(plan, champion=1), owner="cellar", window="2024-01-02", at=AT, why={})
+    number = stores.detectors.propose("cultivars", "cellar", 1, "2024-01-02", {"version": "v"}, AT)
+    words = ("detectors", "approve", "cultivars", number, "--by")
+    assert json.loads(call(*words, " ann ", "--json").out) == [{"in_force": number, "after": "2024-01-02", "by": "ann"}]
+    assert call(*words, "bob").out == f"detectors {number} of cultivars already are in force: nothing was changed\n"
+    assert json.loads(call(*words, "bob", "--json").out) == [{"in_force": number, "after": "2024-01-02", "by": None}]

@@ -400,3 +400,89 @@ def test_free_text_is_read_plainly_once_the_grid_says_so(tmp_path, monkeypatch):
     fitted = profile_files([tmp_path / "x.parquet"])
     assert read == [(True, True), (False, True), (False, True)]
     same(fitted, profile_files([tmp_path / "x.parquet"], like=fitted.grid))
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_column_that_only_some_files_have_is_missing_in_the_others(tmp_path, tidegate, kind, order):
+    whole = flights(3000, 4).select(["delay", "late", "carrier", "constant"])
+    names = [tmp_path / f"a.{kind}", tmp_path / f"b.{kind}"]
+    for path, part in zip(names, (whole, whole.slice(0, 700).select(["late", "constant"])), strict=True):
+        (pq.write_table if kind == "parquet" else pacsv.write_csv)(part, path)
+    made = profile_files([names[i] for i in order])
+    assert made.n == 3700
+    assert made.columns["delay"].axis == profile_files([names[0]]).grid.axes["delay"]
+    assert {n: c.missing for n, c in made.columns.items()} == {
+        "delay": 700 + whole["delay"].null_count, "late": 0, "carrier": 700, "constant": 0,
+    }  # fmt: skip
+    by = profile_files([names[i] for i in order], by="carrier").segments
+    assert by["\x00missing"].n == 700
+    assert tidegate("profile", tmp_path / f"*.{kind}").code == 0
+    out = tidegate("drift", names[0], tmp_path / f"*.{kind}", "--multivariate")
+    assert (out.code, out.err) == (0, "")
+    said = tidegate("profile", names[1], "--columns", "late,delay")
+    assert said.code == 2
+    assert "column delay: expected one of late, constant" in said.one_line()
+
+
+def test_files_without_a_column_in_common(tmp_path):
+    pq.write_table(pa.table({"a": [1.0, 2.0, 4.0]}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"b": ["x", "y"]}), tmp_path / "b.parquet")
+    made = profile_files([tmp_path])
+    assert {n: (c.n, c.missing) for n, c in made.columns.items()} == {"a": (5, 2), "b": (5, 3)}
+    made = profile_files([tmp_path], columns=["b"])
+    assert made.columns["b"].counts == {"x": 1, "y": 1}
+    assert made.n == 5
+    pq.write_table(pa.table({"c": pa.array([], pa.float64())}), tmp_path / "c.parquet")
+    assert profile_files([tmp_path]).columns["c"].missing == 5
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda about: about.pop("grid"),
+        lambda about: about.pop("digest"),
+        lambda about: about.pop("order"),
+        lambda about: about.update(grid=5),
+        lambda about: about.update(digest=5),
+        lambda about: about.update(order=["nobody"]),
+        lambda about: about["grid"]["axes"]["delay"].update(offset="far"),
+        lambda about: about["grid"]["axes"]["delay"].update(cells=[[1]]),
+        lambda about: about["grid"].update(max_categories=float("inf")),
+    ],
+)
+def test_damaged_metadata_of_a_profile_is_one_line(tmp_path, tidegate, change):
+    path = tmp_path / "p.profile"
+    table = flights(100, 1)
+    write_profile(profile_of(table, grid_of(table)), path)
+    stored = pq.read_table(path)
+    about = json.loads(stored.schema.metadata[b"tidegate"])
+    change(about)
+    pq.write_table(stored.replace_schema_metadata({b"tidegate": json.dumps(about)}), path)
+    said = tidegate("drift", path, path)
+    assert said.code == 1
+    assert f"{path}: expected a profile, found damaged content" in said.one_line()
+
+
+def test_names_and_values_cannot_steer_the_terminal(tmp_path, tidegate):
+    evil = "\x1b]0;evil\x07"
+    table = pa.table({f"a{evil}": [1.0, 2.0], f"b\n{evil}": [evil, evil], "by": [f"x{evil}", "y"]})
+    path, folder = tmp_path / "d.parquet", tmp_path / "e"
+    pq.write_table(table, path)
+    folder.mkdir()
+    (folder / f"x{evil}.parquet").write_text("no")
+    said = [
+        tidegate("profile", path, "--by", "by", "-o", tmp_path / "d.profile"),
+        tidegate("drift", tmp_path / "d.profile", tmp_path / "d.profile", "--segments"),
+        tidegate("drift", path, path, "--multivariate"),
+        tidegate("profile", folder),
+        tidegate("profile", path, "--columns", "c"),
+    ]
+    assert [s.code for s in said] == [0, 0, 0, 1, 2]
+    for s in said:
+        assert not {"\x1b", "\x07"} & set(s.out + s.err)
+        assert r"\x1b]0;evil" in s.out + s.err
+    assert r"b\n\x1b" in said[0].out
+    facts = json.loads(tidegate("profile", path, "--by", "by", "--json").out)
+    assert {c["column"] for c in facts["columns"]} == set(table.column_names)
+    assert set(facts["segments"]) == {f"x{evil}", "y"}

@@ -9,6 +9,7 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import ks_2samp, wasserstein_distance
 
 from tidegate.drift.binning import deciles
+from tidegate.drift.bounds import profile_bounds
 from tidegate.drift.compare import column_drift, compare
 from tidegate.errors import UsageError
 from tidegate.profile.grid import Axis, Grid
@@ -260,3 +261,28 @@ def test_columns_do_not_see_their_neighbours():
     alone = [column_drift(name, whole.columns[name], part.columns[name]) for name in grid.axes]
     assert repr(together) == repr(alone)  # NaN is not equal to itself
     assert together[0].w1_sigma < 0.5
+
+
+EXTREME = {
+    "usual": NORMAL[::100],
+    "not finite": np.repeat([np.nan, np.inf, -np.inf, 1.0, 2.0], 400),
+    "both ends": np.repeat([1.7e308, -1.7e308, 0.0, 1.0], 500),
+    "one end": np.repeat([1.7e308, 1.0, 2.0, 3.0], 500),
+    "all at one end": np.full(2000, 1.7e308),
+}
+
+
+@pytest.mark.parametrize("reference", EXTREME)
+@pytest.mark.parametrize("current", EXTREME)
+def test_no_value_is_too_large_to_compare(reference, current):
+    """Warnings are errors here: NumPy says nothing, and what is told of counts is in its range."""
+    a, b = EXTREME[reference], EXTREME[current]
+    grid = grid_of(pa.table({"x": a}))
+    sides = [profile_of(pa.table({"x": x}), grid) for x in (a, b)]
+    [d] = compare(*sides)
+    column_drift("x", *(s.columns["x"] for s in sides))
+    found = profile_bounds(*sides)["x"]
+    assert 0 <= d.ks <= 1
+    assert d.ks == 0 if reference == current else d.psi > 0
+    assert not found["ks"].low > d.ks
+    assert not d.w1_sigma < 0

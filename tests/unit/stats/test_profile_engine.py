@@ -1,5 +1,7 @@
 """The one-pass engine: as exact as it says on shapes of data, the same bits however it is split."""
 
+import math
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -226,3 +228,18 @@ def test_a_column_of_another_kind_is_refused_and_a_wider_number_is_not():
     for other in (pa.array([True]), pa.array([1]).cast(pa.timestamp("s"))):
         with pytest.raises(UsageError, match="column x: expected"):
             of([1], pa.int64()).merge(of(other, other.type))
+
+
+@pytest.mark.parametrize("rows", [2, 70_000])
+def test_moments_whose_squares_have_no_float_are_not_told(rows):
+    x = np.tile([1e200, 2e200], rows // 2)
+    near = number_column(np.tile([1e140, 3e140], rows // 2), Axis("number"))
+    assert (near.mean, near.std) == (pytest.approx(2e140), pytest.approx(1e140))
+    for offset in (0.0, 1e200, -1.7e308):
+        c = number_column(x, Axis("number", offset=offset))
+        assert math.isnan(c.mean)
+        assert math.isnan(c.std)
+        assert (c.low, c.high, c.present) == (1e200, 2e200, rows)
+        assert math.isnan(near.merge(number_column(x, near.axis), 10).std)
+    constant = number_column(np.full(rows, 2e200), Axis("number"))
+    assert (constant.mean, constant.std) == (2e200, 0.0)
