@@ -75,7 +75,7 @@ def drift_series(
     >>> on = grid_of(year)
     >>> values = drift_series("feature", profile_of(year, on), profile_of(night, on), ["delay"])
     >>> {series.statistic: round(value, 3) for series, value in values.items()}
-    {'shape': -0.045, 'missing': 0.25, 'centre': 1.043}
+    {'shape': -0.518, 'missing': 0.25, 'centre': 1.043}
     """
     out: dict[Series, float] = {}
     for d in compare(reference, current) if drifts is None else drifts:
