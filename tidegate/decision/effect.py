@@ -58,7 +58,7 @@ def effect_of_loss(model: Model, now: float, usual: float, least: float) -> Effe
     share = value / abs(usual) if usual else math.nan
     unit = f"{_unit(model)} a row"
     change = f"{'a loss' if value > 0 else 'a gain'} of {abs(share):.1%}"
-    words = f"{now:.3g} {unit} against {usual:.3g} on the reference, {change}"
+    words = f"{'KPI' if priced else 'loss'} {now:.3g} {unit} against {usual:.3g} on the reference, {change}"
     return Effect(value, unit, words, bool(share >= least))
 
 
