@@ -101,6 +101,6 @@ def _turned(column: str) -> Change:
 
     def apply(table: pa.Table, rng: np.random.Generator) -> pa.Table:
         y = np.asarray(table[column].to_numpy(), dtype=np.float64)
-        return _set(table, column, pa.array(y.max(initial=0.0) + y.min(initial=0.0) - y))
+        return _set(table, column, pa.array(y.max() + y.min() - y)) if len(y) else table
 
     return apply
