@@ -24,7 +24,7 @@ demo: $(READY) ## A year of real flights, night by night, under three policies
 		--faults examples/flights/faults.yaml --id demo --fresh --out var/demo
 
 test: $(READY) ## Unit and integration tests
-	@$(PY) -m pytest -q
+	@$(PY) -m pytest -q -n 2 --dist loadfile
 
 check: $(READY) lint types imports doctest ## Everything else that CI asks for: style, types, arrows, examples
 
