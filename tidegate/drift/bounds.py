@@ -230,4 +230,6 @@ def _order_laws(pair: Pair, design_effect: float) -> dict[str, Law]:
     error = math.hypot(math.sqrt(1 / n), pair.current.std / sigma / math.sqrt(m))
     error += value * math.sqrt(max(fourth - 1, 0.0) / (4 * n))
     bias = math.sqrt(2 / math.pi) * float(np.sum(spread * width))
+    if math.isnan(error):  # a window whose spread no float holds leaves W1 unbounded, as one of a single row does
+        return {"ks": ks, "w1_sigma": Transport(value, 0.0, 0.0, 0.0)}
     return {"ks": ks, "w1_sigma": Transport(value, bias, error, min(n, m) - 1)}
