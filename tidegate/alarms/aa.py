@@ -21,6 +21,7 @@ from scipy.stats import t as student
 from tidegate.alarms.calibration import Calibration
 from tidegate.alarms.null import Nuisance, simulate
 from tidegate.alarms.pages import gradual_pages, lasting, sudden_pages
+from tidegate.alarms.series import adding_up
 
 Floats = NDArray[np.float64]
 
@@ -70,7 +71,7 @@ def pages(calibration: Calibration, scores: Floats) -> NDArray[np.int64]:
     z = calibration.directed(scores)
     rule = calibration.rule
     highest = lasting(z, rule.nights, rule.within).max(axis=-1)
-    adding = calibration.directed(np.array([[float(s.gradual) for s in calibration.series]]))[0] > 0
+    adding = adding_up(calibration.series)
     sudden = sudden_pages(highest, [calibration.sudden], rule.quiet)[0]
     return np.asarray(sudden + gradual_pages(z[..., adding], [calibration.gradual], rule.quiet)[0])
 

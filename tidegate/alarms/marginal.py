@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,6 +103,15 @@ class Marginal:
     def from_dict(cls, body: dict[str, Any]) -> Marginal:
         arrays = {k: np.asarray(body[k], dtype=np.float64) for k in ("points", "shares")}
         return cls(**{**body, **arrays})
+
+
+def scores_of(marginals: Sequence[Marginal | None], values: Floats) -> Floats:
+    """Standard scores of values, both of shape (…, series); NaN for a series without a marginal."""
+    out = np.full(values.shape, np.nan)
+    for j, marginal in enumerate(marginals):
+        if marginal is not None:
+            out[..., j] = marginal.z(values[..., j])
+    return out
 
 
 def _beyond(distance: Floats, floor: float) -> Floats:

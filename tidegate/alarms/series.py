@@ -6,6 +6,9 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tidegate.drift.compare import Drift, compare
 from tidegate.profile.profile import Profile
 
@@ -52,6 +55,11 @@ class Series:
 
     def as_list(self) -> list[str]:
         return [self.monitor, self.subject, self.statistic, self.against]
+
+
+def adding_up(series: Sequence[Series]) -> NDArray[np.bool_]:
+    """Which of the directed series (all, then the signed ones again) are gradual."""
+    return np.array([s.gradual for s in series] + [s.gradual for s in series if s.signed], dtype=bool)
 
 
 def drift_series(

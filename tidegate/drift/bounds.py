@@ -11,7 +11,8 @@ import numpy as np
 from tidegate.drift.binning import FEWEST
 from tidegate.drift.distances import divergences
 from tidegate.drift.pair import Pair, pair_of
-from tidegate.drift.sampling import Divergence, Gap, Interval, Law, Share, ShareDifference, Transport
+from tidegate.drift.sampling import Divergence, Gap, Interval, Law, Transport
+from tidegate.drift.shares import Share, ShareDifference
 from tidegate.errors import UsageError
 from tidegate.profile.column import ColumnProfile, resolution
 from tidegate.profile.profile import Profile

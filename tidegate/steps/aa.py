@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from tidegate.alarms.aa import Rate, pages, permuted, rate, simulated_pages, together
 from tidegate.alarms.budget import budget_of
-from tidegate.alarms.calibration import CERTIFIED, PRESENT, Calibration, calibrate
+from tidegate.alarms.calibrate import calibrate
+from tidegate.alarms.calibration import CERTIFIED, PRESENT, Calibration
 from tidegate.config.model import Model
 from tidegate.steps.calibrate import rule_of
 from tidegate.steps.power import NIGHTS, power

@@ -9,7 +9,8 @@ import numpy as np
 from tidegate.adapters.detectors import Detectors
 from tidegate.adapters.packages import Loaded
 from tidegate.alarms.budget import budget_of
-from tidegate.alarms.calibration import LEAST, MOST, Calibration, Rule, calibrate
+from tidegate.alarms.calibrate import calibrate
+from tidegate.alarms.calibration import LEAST, MOST, Calibration, Rule
 from tidegate.alarms.history import matrix
 from tidegate.config.model import Model
 from tidegate.steps.observe import history

@@ -1,3 +1,4 @@
+import json
 import math
 from datetime import date, timedelta
 
@@ -5,7 +6,8 @@ import numpy as np
 import pytest
 
 from tidegate.alarms.aa import pages, permuted, rate
-from tidegate.alarms.calibration import CERTIFIED, VERSION, Calibration, calibrate, weekday_effects
+from tidegate.alarms.calibrate import calibrate, weekday_effects
+from tidegate.alarms.calibration import CERTIFIED, VERSION, Calibration
 from tidegate.alarms.evidence import excesses
 from tidegate.alarms.null import Nuisance, autocorrelation, autocorrelations, simulate
 from tidegate.alarms.series import Series
@@ -173,3 +175,14 @@ def test_the_run_length_of_each_kind_is_stated_in_nights(calibrated):
     assert min(sudden, gradual) > 30  # a budget of one in 30 nights, less than half of it each
     assert calibrated.at(0.0).run_lengths == (math.inf, math.inf)
     assert calibrated.at(4.0).run_lengths[0] < sudden
+
+
+def test_nights_on_which_nothing_moved_promise_nothing_and_say_why():
+    c = calibrate(np.zeros((200, len(SERIES))), history(200)[1], SERIES, 1.0, np.random.default_rng(1))
+    assert not c.certified
+    assert "nothing moved" in c.words
+
+
+def test_what_is_stored_is_json_without_infinities(calibrated):
+    body = json.dumps(calibrated.at(0.0).as_dict(), allow_nan=False)
+    assert Calibration.from_dict(json.loads(body)).sudden == math.inf

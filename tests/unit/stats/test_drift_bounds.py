@@ -14,7 +14,8 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 from tidegate.drift.bounds import bounds, flat, laws_of, margin_tests, profile_bounds
 from tidegate.drift.compare import column_drift
 from tidegate.drift.distances import js, kl, psi
-from tidegate.drift.sampling import Divergence, Gap, Share, ShareDifference, Transport
+from tidegate.drift.sampling import Divergence, Gap, Transport
+from tidegate.drift.shares import Share, ShareDifference
 from tidegate.errors import UsageError
 from tidegate.profile.column import ColumnProfile, number_column
 from tidegate.profile.grid import Axis, Grid
