@@ -220,6 +220,56 @@ mutes = Table(
     Index("mutes_of", "namespace", "model", "until"),
 )
 
+# Append-only (triggers in the migration refuse changes): each look at a candidate and the error it spent.
+looks = Table(
+    "looks",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    *_who(),
+    Column("model", String(64), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("look", Integer, nullable=False),
+    Column("window", String(10), nullable=False),
+    Column("error", Float, nullable=False),
+    Column("nights", JSON, nullable=False),
+    Column("known_at", Instant, nullable=False),
+    UniqueConstraint("namespace", "model", "version", "look", name="one_look"),
+    Index("looks_of", "namespace", "model", "window"),
+)
+
+# Append-only likewise: what was asked of people about a version, and what they answered.
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    *_who(),
+    Column("model", String(64), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("what", String(16), nullable=False),
+    Column("by", String(120), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("until", Instant),
+    Column("body", JSON, nullable=False),
+    Column("known_at", Instant, nullable=False),
+    Index("approvals_of", "namespace", "model", "version", "id"),
+)
+
+# Automatic retraining and promotion of a model stopped by a person; one that was ended keeps its row.
+freezes = Table(
+    "freezes",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    *_who(),
+    Column("model", String(64), nullable=False),
+    Column("by", String(120), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("until", String(10)),
+    Column("known_at", Instant, nullable=False),
+    Column("ended_by", String(120)),
+    Column("ended_at", Instant),
+    Index("freezes_of", "namespace", "model"),
+)
+
 # Frozen grids of datasets, by name and digest.
 grids = Table(
     "grids",
@@ -233,6 +283,6 @@ grids = Table(
 )
 
 __all__ = [
-    "Instant", "alarms", "detectors", "grids", "incident_events", "incidents", "leases", "ledger", "metadata", "mutes",
-    "plans", "verdicts", "versions", "windows",
+    "Instant", "alarms", "approvals", "detectors", "freezes", "grids", "incident_events", "incidents", "leases",
+    "ledger", "looks", "metadata", "mutes", "plans", "verdicts", "versions", "windows",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from tidegate.config.base import Settings, did_you_mean, show, wrong
 from tidegate.config.dataset import Source
+from tidegate.config.gating import Gate
 from tidegate.config.values import Class, Classes, ColumnName, Columns, Cron, Duration, Name, Number, UserCode, Whole
 
 Kind = Literal["binary", "multiclass", "regression"]
@@ -73,6 +74,12 @@ class Metric(Settings):
     """What the model is judged by."""
 
     primary: str = Field("roc_auc", description="The metric that a candidate must improve; one of its kind's metrics.")
+    useful_gain: Number = Field(
+        0.02,
+        gt=0,
+        description="Smallest gain of the primary metric worth a promotion, in its unit; the gate says "
+        "how many nights would prove it.",
+    )
     must_hold: dict[str, Annotated[Number, Field(ge=0)]] = Field(
         default_factory=dict, description="Guardrails: metric to the largest worsening allowed, in its unit."
     )
@@ -122,24 +129,6 @@ class Alarms(Settings):
     def _can_alarm(self) -> Alarms:
         if self.persistence > self.within:
             raise wrong(f"at most within, {self.within}", str(self.persistence), key="persistence")
-        return self
-
-
-class Gate(Settings):
-    """When a candidate may replace the champion."""
-
-    alpha: Number = Field(0.10, gt=0, lt=0.5, description="Error of a whole attempt, shared over its looks.")
-    block_nights: Whole = Field(3, ge=1, le=31, description="Nights in a block, the unit of resampling.")
-    min_blocks: Whole = Field(6, ge=3, description="Fewer hold-out blocks than this is inconclusive.")
-    target_blocks: Whole = Field(7, ge=3, description="Hold-out blocks aimed at when there are many nights.")
-    looks: Whole = Field(3, ge=1, le=12, description="Times that one candidate is tested, alpha shared evenly.")
-    look_every: Duration = Field(timedelta(days=14), description="New matured nights between two looks.")
-    min_gain_over_dummy: Number = Field(0.0, ge=0, description="First model: margin over a constant prediction.")
-
-    @model_validator(mode="after")
-    def _can_decide(self) -> Gate:
-        if self.target_blocks < self.min_blocks:
-            raise wrong(f"at least min_blocks, {self.min_blocks}", str(self.target_blocks), key="target_blocks")
         return self
 
 

@@ -124,7 +124,7 @@ def total(tallies: Sequence[Tally]) -> Tally:
     return out
 
 
-def tally_of(model: Model, scores: Floats, labels: NDArray[Any], threshold: float = 0.5) -> Tally:
+def tally_of(model: Model, scores: Floats, labels: NDArray[Any], threshold: float | Floats = 0.5) -> Tally:
     """Tally labelled rows; no rows give `EMPTY`.
 
     Parameters
@@ -135,7 +135,7 @@ def tally_of(model: Model, scores: Floats, labels: NDArray[Any], threshold: floa
     labels : ndarray, shape (n,)
         Class positions (0..classes-1; 1 is positive for binary) or the target's values.
         Rows without a label must be left out before.
-    threshold : float
+    threshold : float or ndarray, shape (n,)
         Binary: predict positive when the score is at least this.
 
     Raises
@@ -168,7 +168,7 @@ def _check(model: Model, scores: Floats, y: Floats) -> None:
         raise SourceError(f"labels of {model.name}", wanted, str(y[~known][0]), "leave out rows without a label")
 
 
-def _classification(model: Model, scores: Floats, y: Counts, threshold: float) -> Tally:
+def _classification(model: Model, scores: Floats, y: Counts, threshold: float | Floats) -> Tally:
     binary = model.kind == "binary"
     p = np.column_stack([1 - scores, scores]) if binary else scores
     guess = (scores >= threshold).astype(np.int64) if binary else scores.argmax(axis=1)

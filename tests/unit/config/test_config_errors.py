@@ -37,7 +37,7 @@ MODEL_FAULTS = {
     ),
     "unknown key, nothing near": (
         "metric: {zzz: 1}",
-        "metric.zzz: expected a known key, found 'zzz'. Next: remove it; known are primary, must_hold",
+        "metric.zzz: expected a known key, found 'zzz'. Next: remove it; known are primary, useful_gain, must_hold",
     ),
     "text for a number": (
         "gate: {alpha: '0.1'}",
@@ -74,9 +74,9 @@ MODEL_FAULTS = {
         "monitors.persistence: expected a key of monitors, found 'persistence'. Next: move it to alarms.persistence",
     ),
     "no materiality": ("alarms: {materiality: 0}", "alarms.materiality: expected more than 0, found 0"),
-    "target below minimum": (
-        "gate: {min_blocks: 9}",
-        "gate.target_blocks: expected at least min_blocks, 9, found 7",
+    "less error than the looks need": (
+        "gate: {error_per_year: 0.0001}",
+        "gate.error_per_year: expected at least 0.0001 a look, found 0.0001",
     ),
     "wrong unit": (
         "retrain: {cooldown: 2 dayz}",
@@ -354,9 +354,9 @@ def test_a_fault_in_the_platform_file_shows_before_any_model_is_loaded(case: str
 
 def test_a_part_of_a_group_is_a_good_default(write: Write, good_model: str) -> None:
     platform = "defaults: {label: {source: {url: 'sqlite://'}}, gate: {min_blocks: 9}}\n"
-    model = good_model.replace('files: "labels/{date}.csv"', "sql: SELECT 1") + "gate: {target_blocks: 9}\n"
+    model = good_model.replace('files: "labels/{date}.csv"', "sql: SELECT 1") + "gate: {looks: 2}\n"
     loaded = write(platform=platform, model=model).model("returns")
-    assert (loaded.gate.min_blocks, loaded.label.source.url) == (9, "sqlite://")
+    assert (loaded.gate.min_blocks, loaded.gate.looks, loaded.label.source.url) == (9, 2, "sqlite://")
 
 
 def test_a_fault_that_shows_only_in_the_whole_names_the_file_it_comes_from(write: Write) -> None:

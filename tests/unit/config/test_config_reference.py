@@ -31,7 +31,7 @@ def test_every_key_has_a_description_and_a_row() -> None:
 def test_rows_say_type_default_and_bounds() -> None:
     page = reference()
     for row in (
-        "| `gate.alpha` | number | `0.1` | > 0, < 0.5 |",
+        "| `gate.alpha` | number | `0.05` | > 0, < 0.5 |",
         "| `label.delay` | time span | `0d` | >= 0d |",
         "| `metric.must_hold` | mapping to number | `{}` | >= 0 |",
         "| `columns.<name>.max_missing` | number | `1.0` | >= 0, <= 1 |",
