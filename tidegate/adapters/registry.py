@@ -9,8 +9,11 @@ import logging
 import math
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 from tidegate.errors import RegistryError
 
@@ -21,6 +24,7 @@ class Registry:
     def __init__(self, folder: Path) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("DO_NOT_TRACK", "true")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         import mlflow
 
         for noisy in ("mlflow", "alembic"):
@@ -122,6 +126,58 @@ class Registry:
             raise RegistryError(
                 f"evidence {name} of run {run_id}", "a registry that takes it", str(fault), do
             ) from fault
+
+    def publish(
+        self,
+        model: str,
+        version: int,
+        run_id: str,
+        *,
+        files: Mapping[str, dict[str, Any] | str],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        description: str,
+    ) -> None:
+        """Log a gate's evidence: files to the run, metrics to the logged model, tags and words to the version.
+
+        Raises
+        ------
+        RegistryError
+            If the registry cannot take it.
+        """
+        from mlflow.exceptions import MlflowException
+
+        for name, body in files.items():
+            self.log_evidence(run_id, name, body)
+        try:
+            found = self.client.get_model_version(model, str(version))
+            for key, value in metrics.items():
+                if math.isfinite(value):
+                    self.client.log_metric(run_id, key, value, model_id=found.model_id)
+            for key, text in tags.items():
+                self.client.set_model_version_tag(model, str(version), key, text)
+            self.client.update_model_version(model, str(version), description=description)
+        except (MlflowException, OSError) as fault:
+            do = "look at the disk and the registry, then run it again"
+            raise RegistryError(
+                f"evidence of version {version} of {model}", "a registry that takes it", str(fault), do
+            ) from fault
+
+    def evidence(self, run_id: str, name: str) -> Path | None:
+        """The file of a logged artifact, None where there is none; a remote one is copied into the state folder."""
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        try:
+            where = urlparse(self.client.get_run(run_id).info.artifact_uri)
+            if where.scheme in ("", "file"):
+                file = Path(url2pathname(where.path)) / name
+                return file if file.is_file() else None
+            target = self.folder / "evidence" / run_id
+            target.mkdir(parents=True, exist_ok=True)
+            return Path(mlflow.artifacts.download_artifacts(f"runs:/{run_id}/{name}", dst_path=str(target)))
+        except (MlflowException, OSError):
+            return None
 
     def mirror(self, model: str, alias: str, version: int, tags: dict[str, str]) -> None:
         """Point an alias at a version and tag it."""

@@ -71,6 +71,9 @@ class Gate(Settings):
     baseline: UserCode | None = Field(
         None, description="First model: `module:function`, `baseline(frame) -> scores`, what it must beat."
     )
+    segments: Columns = Field(
+        (), description="Columns, besides `segments` and `protected`, by whose values harm is judged."
+    )
     segment_margin: Number = Field(
         0.1, ge=0, description="Largest rise of a segment's loss above the champion's, as a share of it."
     )

@@ -171,6 +171,11 @@ class Model(Settings):
     promotion: Literal["automatic", "approve"] = Field("approve", description="Whether a person has to agree.")
     schedule: Cron = Field("0 6 * * *", description="Cron line of the nightly run, in the dataset's time zone.")
 
+    @property
+    def judged_segments(self) -> tuple[str, ...]:
+        """Every column by whose values the gate judges: segments, protected ones, and the gate's own."""
+        return tuple(dict.fromkeys((*self.segments, *self.protected, *self.gate.segments)))
+
     @model_validator(mode="after")
     def _kind_fits(self) -> Model:
         classes = self.label.classes or ()

@@ -95,9 +95,19 @@ class Project:
         model = self._parsed(Model, name, f"configs/models/{name}.yaml", layers)
         self._find("datasets", model.dataset, f"{origin_of(('dataset',), layers)}: dataset")
         dataset = self.dataset(model.dataset)
-        for what in ("features", "segments", "protected"):
-            thing = f"{origin_of((what,), layers)}: {what}"
-            for column in getattr(model, what):
+        gate = model.gate
+        named = {
+            "features": model.features,
+            "segments": model.segments,
+            "protected": model.protected,
+            "gate.segments": gate.segments,
+            "gate.immutable": gate.immutable,
+            "gate.robustness.strong": gate.robustness.strong,
+            "gate.robustness.source": (gate.robustness.source,) if gate.robustness.source else (),
+        }
+        for what, columns in named.items():
+            thing = f"{origin_of(tuple(what.split('.')), layers)}: {what}"
+            for column in columns:
                 if column not in dataset.columns:
                     do = did_you_mean(column, dataset.columns, "declare it there or remove it here")
                     raise ConfigError(thing, f"a column of dataset {dataset.name}", show(column), do)

@@ -15,6 +15,9 @@ NAMES = ("performance", "segments", "calibration", "fairness", "robustness", "se
 NEVER_SKIPPED = ("leakage", "servability", "digests")
 """Roles of lines that nobody's override skips."""
 
+SHOWN = ("shown", "priced")
+"""Roles of lines that do not decide."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -102,7 +105,7 @@ def verdict_of(lines: Sequence[Line]) -> Verdict:
     >>> verdict_of([one]).outcome, verdict_of([]).outcome
     ('pass', 'inconclusive')
     """
-    deciding = [line for line in lines if line.role not in ("shown", "priced")]
+    deciding = [line for line in lines if line.role not in SHOWN]
     for outcome in ("fail", "inconclusive"):
         reasons = tuple(line.reason for line in deciding if line.outcome == outcome)
         if reasons:

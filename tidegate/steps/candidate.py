@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from tidegate.adapters.registry import Registry
 from tidegate.config.model import Model
+from tidegate.gate.evidence import evidence_digest
+from tidegate.gate.evidence import metrics as gate_metrics
+from tidegate.gate.evidence import tags as gate_tags
+from tidegate.gate.line import SHOWN
 from tidegate.lineage.digest import json_digest
 from tidegate.performance.metrics import metrics
 from tidegate.performance.tally import total
-from tidegate.steps.gate import evidence_of, gate
+from tidegate.steps.case import Case
+from tidegate.steps.gate import Gated, gate
 from tidegate.steps.measure import reference_blocks
 from tidegate.steps.retrain import build_candidate
 from tidegate.steps.stores import Stores
@@ -74,28 +80,65 @@ def train_and_register(stores: Stores, model: Model, window: Window, now: dateti
 
 
 def look_at(stores: Stores, model: Model, version: int, window: Window, now: datetime) -> Verdict:
-    """One look at a candidate: passed → challenger, failed or out of looks → rejected, else it waits."""
+    """One look at a candidate: passed → challenger, failed or out of looks → rejected, else it waits.
+
+    The evidence (`gate_<look>.json`, a page, a model card) is logged to its run, its numbers to the logged model, its
+    outcomes to the version. Under policy monthly a champion's successor is promoted without a gate, and says so.
+    """
     record = next(v for v in stores.records.versions(model.name) if v["version"] == version)
     looks: list[dict[str, Any]] = list(record["body"]["looks"])
     done = next((v for v in looks if v["window"] == window.id), None)
     if done:
         return Verdict(done["outcome"], tuple(done["reasons"]))
-    package = stores.package(model.name, version, record["digest"])
-    ungated = model.retrain.policy == "monthly" and stores.plans.get(model.name).champion is not None
-    result = gate(stores, model, package, window, look=len(looks) + 1)
-    verdict = Verdict("pass", ("policy monthly promotes without a gate",)) if ungated else result.verdict
     against = stores.plans.get(model.name).champion
-    looks.append(
-        {"window": window.id, "outcome": verdict.outcome, "reasons": list(verdict.reasons), "against": against}
-    )
+    look: dict[str, Any] = {"window": window.id, "against": against}
+    if model.retrain.policy == "monthly" and against is not None:
+        verdict = Verdict("pass", ("policy monthly promotes without a gate",))
+    else:
+        package, champion = stores.package(model.name, version, record["digest"]), stores.champion(model.name)
+        found = gate(Case(stores, model, version, package, champion, window, len(looks) + 1), now)
+        verdict = found.verdict
+        look |= _summary(found)
+        _publish(stores, model, record, found.document, len(looks) + 1)
+    looks.append(look | {"outcome": verdict.outcome, "reasons": list(verdict.reasons)})
     last = verdict.outcome == "inconclusive" and len(looks) >= model.gate.looks
     status = "challenger" if verdict.passed else "rejected" if verdict.outcome == "fail" or last else "candidate"
     calendar = stores.project.calendar(stores.project.dataset(model.dataset))
     next_look = calendar.shift(window, model.gate.look_every.days).id if status == "candidate" else None
     stores.records.set_status(model.name, version, status, looks=looks, next_look=next_look)
-    Registry(stores.home.state).log_evidence(
-        record["body"]["run_id"],
-        f"gate_{len(looks)}.json",
-        {**evidence_of(result, window, now), "outcome": verdict.outcome},
-    )
     return verdict
+
+
+COVERS = {"robustness": ("robustness", "leakage", "poisoning"), "servability": ("servability", "digests")}
+
+
+def _summary(found: Gated) -> dict[str, Any]:
+    """What control keeps of a look: each check's outcome, and what kinds of line did not pass."""
+    open_roles: set[str] = set()
+    for check in found.checks:
+        if check.asked and not check.verdict.passed:
+            roles = {line.role for line in check.lines if line.outcome != "pass" and line.role not in SHOWN}
+            # A check that could not be made has shown nothing of what it covers.
+            open_roles |= roles or set(COVERS.get(check.name, (check.name,)))
+    return {
+        "checks": {c.name: c.verdict.outcome if c.asked else "not asked" for c in found.checks},
+        "failed_roles": sorted(open_roles),
+        "evidence": evidence_digest(found.document),
+    }
+
+
+def _publish(stores: Stores, model: Model, record: dict[str, Any], document: Mapping[str, Any], look: int) -> None:
+    files: dict[str, dict[str, Any] | str] = {
+        f"gate_{look}.json": dict(document),
+        f"gate_{look}.html": gate_page(document),
+        "model_card.md": model_card(document),
+    }
+    Registry(stores.home.state).publish(
+        model.name,
+        record["version"],
+        record["body"]["run_id"],
+        files=files,
+        metrics=gate_metrics(document),
+        tags=gate_tags(document),
+        description=short_card(document),
+    )

@@ -1,112 +1,145 @@
-"""Gate: a candidate and the champion on the nights that neither saw."""
+"""Gate: six checks of a candidate on the evening of a window, and the document that says what they found."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, TypeVar
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from tidegate.adapters.packages import Loaded
-from tidegate.config.model import Model
-from tidegate.gate.judge import GateResult, judge_candidate, judge_first
-from tidegate.performance.blocks import blocks_of, cut
-from tidegate.performance.tally import Tally, tally_of
-from tidegate.performance.threshold import best_threshold
-from tidegate.steps.decide import labelled_nights
-from tidegate.steps.outcomes import join, labels_of, tally_by
-from tidegate.steps.score import scores_of
-from tidegate.steps.stores import Stores
-from tidegate.windows import Window
+from tidegate.errors import SourceError
+from tidegate.gate.calibrated import calibrated
+from tidegate.gate.curves import curves
+from tidegate.gate.error import share, spent_in_year
+from tidegate.gate.evidence import document
+from tidegate.gate.fairness import fairness
+from tidegate.gate.line import Check, overall
+from tidegate.gate.performance import first_performance, performance
+from tidegate.gate.segments import segments
+from tidegate.performance.blocks import cut
+from tidegate.steps.bearing import bearing
+from tidegate.steps.case import Case
+from tidegate.steps.explanations import explanations
+from tidegate.steps.holdout import HoldOut, against_baseline, hold_out
+from tidegate.steps.servable import servable
+from tidegate.verdicts import Verdict
 
-
-def gate(stores: Stores, model: Model, package: Loaded, window: Window, *, look: int = 1) -> GateResult:
-    """One look at a candidate, on the evening of `window`.
-
-    On nights of its training the candidate counts with out-of-fold scores, that is with single
-    members; so the champion counts with single members there too, since a mean of several
-    against one would not be a fair match. On later nights both count with their means.
-    """
-    champion = stores.champion(model.name)
-    outcomes = package.reference("outcomes")
-    if champion is None:
-        ours = tally_by(model, outcomes, "event_window", float(package.spec["threshold"]))
-        blocks = cut(sorted(ours), model.gate.block_nights)
-        return judge_first(model, blocks_of(ours, blocks), blocks_of(_dummy(model, outcomes), blocks))
-    _, theirs = champion
-    nights = [n for n in labelled_nights(stores, model, window) if n > theirs.spec["trained"][-1]]
-    if not nights:
-        return judge_candidate(model, [], [], look=look)
-    rows = join(stores.data.read("batches", model.dataset, nights), labels_of(stores, model, nights, window))
-    paired = _paired(package, theirs, outcomes, rows)
-    by_night = [_tallies(model, paired, side) for side in (0, 1)]
-    blocks = cut(sorted(by_night[0]), model.gate.block_nights)
-    return judge_candidate(model, blocks_of(by_night[0], blocks), blocks_of(by_night[1], blocks), look=look)
+SEED = 20
+"""Of every random draw of a gate, with the version: the same look gives the same evidence."""
 
 
 @dataclass(frozen=True)
-class _Paired:
-    """Rows that neither side saw: night, fold (-1 after the candidate's training), label, scores of both."""
+class Gated:
+    """What one look came to: the verdict, the checks behind it, and the evidence as plain values."""
 
-    night: np.ndarray
-    fold: np.ndarray
-    label: np.ndarray
-    scores: tuple[np.ndarray, np.ndarray]
+    verdict: Verdict
+    checks: tuple[Check, ...]
+    document: Mapping[str, Any]
 
 
-def _paired(package: Loaded, theirs: Loaded, outcomes: pa.Table, rows: pa.Table) -> _Paired:
-    at = {row: i for i, row in enumerate(outcomes["row_id"].to_pylist())}
-    where = np.array([at.get(r, -1) for r in rows["row_id"].to_pylist()], dtype=np.int64)
-    inside = where >= 0
-    # A row of a night that it trained on, but without an out-of-fold score, was not unseen.
-    after = pc.greater(rows["window"], package.spec["trained"][-1]).to_numpy(zero_copy_only=False)
-    early, late = rows.filter(pa.array(inside)), rows.filter(pa.array(~inside & after))
-    fold = outcomes["fold"].to_numpy()[where[inside]]
-    parts = [(early, fold, scores_of(outcomes)[where[inside]], theirs.member_scores(early, fold))]
-    if late.num_rows:
-        parts.append((late, np.full(late.num_rows, -1), package.scores(late), theirs.scores(late)))
-    return _Paired(
-        np.concatenate([p[0]["window"].to_numpy(zero_copy_only=False) for p in parts]),
-        np.concatenate([p[1] for p in parts]),
-        np.concatenate([p[0]["label"].to_numpy() for p in parts]),
-        (np.concatenate([p[2] for p in parts]), np.concatenate([p[3] for p in parts])),
+T = TypeVar("T")
+
+
+@dataclass
+class _Timed:
+    """Runs the parts of a gate: each timed, and a model that gives no scores is a verdict, not a trace."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def check(self, name: str, make: Callable[[], Check]) -> Check:
+        try:
+            return self.part(name, make)
+        except SourceError as fault:
+            return Check(name, Verdict("fail", (str(fault),)))
+
+    def part(self, name: str, make: Callable[[], T]) -> T:
+        start = time.perf_counter()
+        try:
+            return make()
+        finally:
+            self.seconds[name] = round(time.perf_counter() - start, 2)
+
+
+def gate(case: Case, now: datetime) -> Gated:
+    """One look at a candidate.
+
+    What the look may spend of the year's error is in the ledger of looks before a label is looked at.
+    """
+    timed, model = _Timed(), case.model
+    hold = timed.part("hold-out", lambda: hold_out(case))
+    error = _error(case, hold if isinstance(hold, HoldOut) else None, now)
+    checks = _on_rows(case, hold, timed)
+    rng = np.random.default_rng([SEED, case.version])
+    rows = hold if isinstance(hold, HoldOut) else None
+    checks.append(timed.check("robustness", lambda: bearing(case, rows, rng)))
+    checks.append(timed.check("servability", lambda: servable(case, rows)))
+    shown: dict[str, Any] = {}
+    if rows is not None:
+        shown["curves"] = timed.part("curves", lambda: curves(model, rows.judged))
+        shown["explanations"] = timed.part("explanations", lambda: explanations(case, rows, rng))
+    verdict, first = overall(checks), checks[0]
+    nights = rows.judged.nights() if rows else []
+    made = document(
+        model=model,
+        version=case.version,
+        against=case.champion[0] if case.champion else None,
+        window=case.window.id,
+        at=now.isoformat(),
+        look=case.look,
+        checks=checks,
+        verdict=verdict,
+        n=first.n,
+        n_eff=first.n_eff,
+        design_effect=first.n / first.n_eff if first.n_eff else math.nan,
+        blocks=int(first.extra.get("blocks", 0)),
+        nights=(nights[0], nights[-1]) if nights else None,
+        error=error,
+        shown=shown,
+        spec=case.package.spec,
+        digest=case.package.digest,
+        seconds=timed.seconds,
     )
+    return Gated(verdict, tuple(checks), made)
 
 
-def _tallies(model: Model, paired: _Paired, side: int) -> dict[str, Tally]:
-    """Nightly tallies of one side; each fold's threshold is chosen on the other folds' rows."""
-    scores, out = paired.scores[side], {}
-    for fold in np.unique(paired.fold):
-        mine = paired.fold == fold
-        threshold = best_threshold(model, scores[~mine], paired.label[~mine])
-        for night in np.unique(paired.night[mine]):
-            rows = mine & (paired.night == night)
-            out[str(night)] = tally_of(model, scores[rows], paired.label[rows], threshold)
-    return out
+def _on_rows(case: Case, hold: HoldOut | Verdict, timed: _Timed) -> list[Check]:
+    """The four checks that need labelled rows."""
+    if isinstance(hold, Verdict):
+        return [Check(name, hold) for name in ("performance", "segments", "calibration", "fairness")]
+    model, judged, look, first = case.model, hold.judged, case.look, case.champion is None
+
+    def judge() -> Check:
+        if first:
+            base = against_baseline(case)
+            return first_performance(model, judged, base.judged if base else None)
+        return performance(model, judged, look=look, spent=_others(case), window=case.window.id)
+
+    return [
+        timed.check("performance", judge),
+        timed.check("segments", lambda: segments(model, judged, look=look)),
+        timed.check("calibration", lambda: calibrated(model, judged, look=look, first=first)),
+        timed.check("fairness", lambda: fairness(model, judged, look)),
+    ]
 
 
-def _dummy(model: Model, outcomes: pa.Table) -> dict[str, Tally]:
-    """A constant prediction, the training's own mean or class shares: the strongest of its kind."""
-    y, nights = outcomes["label"].to_numpy(), np.array(outcomes["event_window"].to_pylist())
-    if model.kind == "regression":
-        scores = np.full(len(y), float(np.median(y)))
-    elif model.kind == "binary":
-        scores = np.full(len(y), float(y.mean()))
-    else:
-        scores = np.tile(np.bincount(y.astype(int), minlength=len(model.label.classes or ())) / len(y), (len(y), 1))
-    return {n: tally_of(model, scores[nights == n], y[nights == n]) for n in sorted(set(nights.tolist()))}
+def _error(case: Case, hold: HoldOut | None, now: datetime) -> dict[str, float]:
+    """What this look may spend, written down; one on too few nights, or at a first model, spends nothing."""
+    gate, spent, this = case.model.gate, spent_in_year(_others(case), case.window.id), 0.0
+    nights = hold.judged.nights() if hold and case.champion else []
+    if len(cut(nights, gate.block_nights)) >= gate.min_blocks and case.look <= gate.looks:
+        this = share(gate, case.model.retrain.max_per_year, case.look, spent)
+    if this:
+        ledger, at = case.stores.looks, (case.version, case.look, case.window.id)
+        this = ledger.take(case.model.name, case.model.owner, *at, this, nights, now).error
+    left = max(0.0, gate.error_per_year - spent - this)
+    return {"year": gate.error_per_year, "spent": spent, "this_look": this, "left": left}
 
 
-def evidence_of(result: GateResult, window: Window, now: datetime) -> dict[str, object]:
-    """What `gate.json` holds."""
-    return {
-        "window": window.id,
-        "at": now.isoformat(),
-        "look": result.look,
-        "n": result.n,
-        "blocks": result.blocks,
-        "verdict": result.verdict.as_dict(),
-        "checks": [asdict(c) for c in result.checks],
-    }
+def _others(case: Case) -> list[tuple[str, float]]:
+    """The year's other looks: the evening and the error of each."""
+    taken = case.stores.looks.year(case.model.name, case.window.id)
+    return [(k.window, k.error) for k in taken if (k.version, k.look) != (case.version, case.look)]

@@ -113,14 +113,15 @@ def _user_code(
     """What is to be trained, and the user's functions, imported from a copy of their code."""
     columns = stores.project.dataset(model.dataset).columns
     code = copy_code(build, stores.home.root, folder)
-    if model.estimator.features:
-        code = copy_code(model.estimator.features, stores.home.root, folder)
+    for other in (model.estimator.features, model.gate.baseline):
+        if other:
+            code = copy_code(other, stores.home.root, folder)
     spec: dict[str, Any] = {
         "model": model.name,
         "kind": model.kind,
         "features": {f: columns[f].type for f in model.features},
         "classes": class_order(model),
-        "user": {"build": build, "features": model.estimator.features, "digest": code},
+        "user": {"build": build, "features": model.estimator.features, "baseline": model.gate.baseline, "digest": code},
         "params": dict(model.estimator.params),
         "seed": model.estimator.seed,
     }

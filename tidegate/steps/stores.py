@@ -12,6 +12,7 @@ from tidegate.adapters.detectors import DetectorSets
 from tidegate.adapters.incidents import Incidents
 from tidegate.adapters.lake import Lake
 from tidegate.adapters.leases import Leases
+from tidegate.adapters.looks import Looks
 from tidegate.adapters.packages import Loaded, load
 from tidegate.adapters.plans import Plans
 from tidegate.adapters.records import Records
@@ -34,6 +35,7 @@ class Stores:
     plans: Plans
     incidents: Incidents
     detectors: DetectorSets
+    looks: Looks
     control: Control
 
     @property
@@ -89,5 +91,6 @@ def open_stores(home: Home) -> Stores:
         Plans(own, space),
         Incidents(own, space),
         DetectorSets(own, space),
+        Looks(own, space),
         own,
     )

@@ -31,7 +31,8 @@ def _table(name: str, *parts: Any) -> None:
 def upgrade() -> None:
     _table("looks", _whole("version"), _whole("look"), _text("window", 10),
            sa.Column("error", sa.Float, nullable=False), sa.Column("nights", sa.JSON, nullable=False),
-           _moment("known_at"), sa.UniqueConstraint("namespace", "model", "version", "look", name="one_look"))  # fmt: skip
+           _moment("known_at"),
+           sa.UniqueConstraint("namespace", "model", "version", "look", name="one_look"))  # fmt: skip
     op.create_index("looks_of", "looks", ["namespace", "model", "window"])
 
     _table("approvals", _whole("version"), _text("what", 16), _text("by", 120),
