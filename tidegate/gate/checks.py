@@ -1,16 +1,18 @@
-"""The gate's checks of one gain: proven better, held within a margin, not proven worse.
+"""The gate's lines of one gain: proven better, held within a margin, not proven worse.
 
-A gain is the candidate's metric minus the other's on paired blocks, positive is better, in
-the metric's unit. A gain or error that is not defined leaves every check inconclusive.
+A gain is the candidate's metric minus the other's on paired blocks of nights, positive is better, in
+the metric's unit. A gain or error that is not defined leaves every line inconclusive.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from tidegate.performance.blocks import Estimate, paired_difference
+from tidegate.gate.line import Line
+from tidegate.gate.power import more_nights, power
+from tidegate.performance.blocks import Estimate, paired_nights
 from tidegate.performance.metrics import HIGHER_IS_BETTER, METRICS
 from tidegate.performance.tally import Tally, total
 from tidegate.verdicts import Outcome
@@ -19,26 +21,21 @@ SAME = 1e-9
 """Gains below this part of the metric are rounding: the two models are the same."""
 
 
-@dataclass(frozen=True)
-class Check:
-    """One check: gain of the candidate (positive is better, the metric's unit) with bounds."""
+def gain_of(
+    kind: str, name: str, ours: Mapping[str, Tally], theirs: Mapping[str, Tally], blocks: Sequence[Sequence[str]]
+) -> Estimate:
+    """The candidate's gain; 0 ± 0 where only rounding tells the two apart.
 
-    name: str
-    role: str
-    outcome: Outcome
-    gain: float
-    se: float
-    lower: float
-    upper: float
-    limit: float
-    reason: str
-
-
-def gain_of(kind: str, name: str, ours: Sequence[Tally], theirs: Sequence[Tally]) -> Estimate:
-    """The candidate's gain; 0 ± 0 where only rounding tells the two apart."""
+    Parameters
+    ----------
+    ours, theirs : mappings of str to Tally
+        A tally a night, of the same rows.
+    blocks : sequence of sequences of str
+        The nights of each block.
+    """
     metric = METRICS[kind][name]
-    gain = paired_difference(metric, ours, theirs)
-    tiny = SAME * abs(metric(total(theirs)))
+    gain = paired_nights(metric, ours, theirs, blocks)
+    tiny = SAME * abs(metric(total(list(theirs.values())))) if theirs else 0.0
     if abs(gain.value) <= tiny and gain.se <= tiny:
         return Estimate(0.0, 0.0, gain.blocks)
     return gain if HIGHER_IS_BETTER[name] else Estimate(-gain.value, gain.se, gain.blocks)
@@ -46,7 +43,7 @@ def gain_of(kind: str, name: str, ours: Sequence[Tally], theirs: Sequence[Tally]
 
 def superior(
     name: str, gain: Estimate, alpha: float, *, block: int, margin: float = 0.0, against: str = "the champion"
-) -> Check:
+) -> Line:
     """Passes when the gain is proven above `margin`, fails when that is ruled out.
 
     Parameters
@@ -70,10 +67,10 @@ def superior(
         gain, low, margin, block
     )
     reason = f"{name}: gain {_signed(gain.value)} over {against}{wanted}, {tail}"
-    return Check(name, "better", outcome, gain.value, gain.se, low, high, margin, reason)
+    return _line(name, "better", outcome, gain, (low, high), margin, reason)
 
 
-def holds(name: str, gain: Estimate, alpha: float, *, block: int, margin: float) -> Check:
+def holds(name: str, gain: Estimate, alpha: float, *, block: int, margin: float) -> Line:
     """Passes when a worsening beyond `margin` is ruled out, fails when it is proven.
 
     Parameters as of `superior`.
@@ -90,11 +87,11 @@ def holds(name: str, gain: Estimate, alpha: float, *, block: int, margin: float)
         gain, low, -margin, block
     )
     reason = f"{name}: change {_signed(gain.value)} ({-margin:g} allowed), {tail}"
-    return Check(name, "guardrail", outcome, gain.value, gain.se, low, high, -margin, reason)
+    return _line(name, "guardrail", outcome, gain, (low, high), -margin, reason)
 
 
-def not_worse(name: str, gain: Estimate, alpha: float) -> Check:
-    """Fails only when the candidate is proven worse.
+def not_worse(name: str, gain: Estimate, alpha: float, *, margin: float = 0.0) -> Line:
+    """Fails only when the candidate is proven worse by more than `margin`.
 
     Examples
     --------
@@ -103,16 +100,44 @@ def not_worse(name: str, gain: Estimate, alpha: float) -> Check:
     """
     low, high = gain.lower(alpha), gain.upper(alpha)
     unknown = math.isnan(high) or math.isinf(high)
-    outcome: Outcome = "inconclusive" if unknown else "fail" if high < 0 else "pass"
-    tail = {"inconclusive": "no bound", "fail": f"proven worse, at best {high:+.4f}", "pass": "not proven worse"}
+    outcome: Outcome = "inconclusive" if unknown else "fail" if high < -margin else "pass"
+    than = f" than {-margin:g}" if margin else ""
+    tail = {
+        "inconclusive": "no bound",
+        "fail": f"proven worse{than}, at best {high:+.4f}",
+        "pass": f"not proven worse{than}",
+    }
     reason = f"{name}: change {_signed(gain.value)}, {tail[outcome]}"
-    return Check(name, "other", outcome, gain.value, gain.se, low, high, 0.0, reason)
+    return _line(name, "other", outcome, gain, (low, high), -margin, reason)
+
+
+def with_rows(line: Line, blocks: int, n: int, n_eff: float) -> Line:
+    """The line with the rows behind it, when its metric is defined."""
+    return replace(line, n=n, n_eff=n_eff) if blocks else line
+
+
+def with_power(line: Line, gain: Estimate, effect: float, alpha: float, last: float, block: int) -> Line:
+    """The line with its chance to pass at `alpha` when the truth is `effect` above its limit.
+
+    ``more_nights`` is for the error `last` of the attempt's last look, since more nights come with a later look.
+    """
+    return replace(
+        line,
+        power=power(effect, gain.se, gain.blocks, alpha),
+        more_nights=more_nights(effect, gain.se, gain.blocks, last, block),
+    )
 
 
 def nights_for(blocks: float, block: int) -> str:
     """How many nights make that many blocks, in words."""
     nights = math.ceil(blocks * block)
     return f"about {nights} more nights" if nights <= 365 else "more than another year of nights"
+
+
+def _line(
+    name: str, role: str, outcome: Outcome, gain: Estimate, bounds: tuple[float, float], limit: float, reason: str
+) -> Line:
+    return Line(name, role, outcome, gain.value, limit, reason, se=gain.se, lower=bounds[0], upper=bounds[1])
 
 
 def _signed(value: float) -> str:
