@@ -17,10 +17,28 @@ class Fairness(Settings):
     criteria: tuple[Literal["demographic_parity", "equalized_odds", "four_fifths"], ...] = Field(
         ("demographic_parity", "equalized_odds", "four_fifths"), description="What is judged; the rest is shown."
     )
-    max_gap: Number = Field(0.1, gt=0, le=1, description="Largest difference of rates between two groups.")
-    min_ratio: Number = Field(0.8, gt=0, le=1, description="Smallest ratio of selection rates: the four-fifths rule.")
-    min_rows: Whole = Field(100, ge=10, description="A group with fewer rows is unknown.")
-    confidence: Number = Field(0.95, gt=0.5, lt=1, description="Of the intervals, all groups together.")
+    max_gap: Number = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="Largest difference of rates between two groups (regression: of means, in standard deviations "
+        "of the label).",
+    )
+    min_ratio: Number = Field(0.8, gt=0, lt=1, description="Smallest ratio of selection rates: the four-fifths rule.")
+    min_rows: Whole = Field(
+        100, ge=10, description="A group with fewer rows is unknown; for equalized odds, fewer of either class."
+    )
+    confidence: Number = Field(0.95, gt=0.5, lt=1, description="Of the intervals, all groups and looks together.")
+    margin: Number = Field(
+        0.02,
+        gt=0,
+        lt=1,
+        description="Rise of a gap above the champion's that is let pass while the gap itself is within its limit, "
+        "but not yet proven to be.",
+    )
+    aim: Number = Field(
+        0.5, gt=0, le=1, description="Part of the limits that group thresholds aim at, to leave room for the interval."
+    )
 
 
 class Robustness(Settings):

@@ -19,13 +19,17 @@ from tidegate.verdicts import Effect
 Floats = NDArray[np.float64]
 
 
-def effect_of_drift(model: Model, now: Floats, undone: Floats, threshold: float, usual: float, least: float) -> Effect:
+def effect_of_drift(
+    model: Model, now: Floats, undone: Floats, threshold: float | Floats, usual: float, least: float
+) -> Effect:
     """The cost per row of deciding by the scores `now` if the `undone` scores were right.
 
     Parameters
     ----------
     now, undone : float arrays, shape (n,) or (n, classes)
         Scores of the same rows: probabilities, or predictions of a regression.
+    threshold : float or ndarray, shape (n,)
+        Of a binary model, one or each row's.
     usual : float
         The KPI per row on the reference (or the loss, for a model without a KPI): `least` is a share of it.
 
@@ -78,7 +82,7 @@ def _unit(model: Model) -> str:
     return "units of the prediction" if model.kind == "regression" else "nats of log loss"
 
 
-def _chosen(scores: Floats, threshold: float) -> NDArray[np.int64]:
+def _chosen(scores: Floats, threshold: float | Floats) -> NDArray[np.int64]:
     return np.asarray(scores.argmax(axis=1) if scores.ndim == 2 else scores >= threshold, dtype=np.int64)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from tidegate.adapters.registry import Registry
@@ -20,6 +21,7 @@ from tidegate.steps.gate import Gated, gate
 from tidegate.steps.measure import reference_blocks
 from tidegate.steps.retrain import build_candidate
 from tidegate.steps.stores import Stores
+from tidegate.training.thresholds import cuts_of
 from tidegate.verdicts import Verdict
 from tidegate.windows import Window
 
@@ -27,11 +29,24 @@ from tidegate.windows import Window
 def train_and_register(stores: Stores, model: Model, window: Window, now: datetime, *, reason: str) -> int:
     """Train a candidate and register it with its lineage; returns the version."""
     folder, digest = build_candidate(stores, model, window, now)
+    return register(stores, model, folder, digest, window, now, reason=reason)
+
+
+def register(
+    stores: Stores,
+    model: Model,
+    folder: Path,
+    digest: str,
+    window: Window,
+    now: datetime,
+    *,
+    reason: str,
+    more: dict[str, Any] | None = None,
+) -> int:
+    """Register a package as a candidate that waits for its first look; `more` goes into its record."""
     package = stores.package(model.name, 0, digest)
-    spec = package.spec
-    held_out = metrics(
-        model.kind, total(reference_blocks(model, package.reference("outcomes"), float(spec["threshold"])))
-    )
+    spec, outcomes = package.spec, package.reference("outcomes")
+    held_out = metrics(model.kind, total(reference_blocks(model, outcomes, cuts_of(spec, outcomes))))
     tags = {
         "tidegate.model": model.name,
         "tidegate.reason": reason,
@@ -74,6 +89,7 @@ def train_and_register(stores: Stores, model: Model, window: Window, now: dateti
             "rows": spec["rows"],
             "held_out": held_out,
             "looks": [],
+            **(more or {}),
         },
     )
     return version

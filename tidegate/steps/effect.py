@@ -22,6 +22,7 @@ from tidegate.steps.measure import nightly_tallies, package_blocks
 from tidegate.steps.observe import Observed
 from tidegate.steps.score import scores_of
 from tidegate.steps.stores import Stores
+from tidegate.training.thresholds import cuts_of
 from tidegate.verdicts import Effect
 from tidegate.windows import Window
 
@@ -37,7 +38,7 @@ class Night:
     """
 
     model: Model
-    threshold: float
+    threshold: float | Floats
     usual: float
     score: Callable[[pa.Table], Floats]
     features: Profile | None
@@ -91,7 +92,7 @@ def night_of(stores: Stores, model: Model, champion: tuple[int, Loaded], seen: O
     reference = seen.pairs.get(("feature", "champion"))
     return Night(
         model,
-        float(package.spec["threshold"]),
+        cuts_of(package.spec, rows),
         usual_worth(model, package),
         package.scores,
         reference[0] if reference else None,

@@ -18,8 +18,9 @@ from tidegate.performance.calibration import calibration
 from tidegate.performance.metrics import METRICS, metrics, per_class
 from tidegate.performance.tally import Tally
 from tidegate.steps.labels import class_order, delay_nights
-from tidegate.steps.outcomes import join, labels_of, tally_by, tally_table
+from tidegate.steps.outcomes import Threshold, join, labels_of, tally_by, tally_table
 from tidegate.steps.stores import Stores
+from tidegate.training.thresholds import cuts_of
 from tidegate.verdicts import Verdict
 from tidegate.windows import Window
 
@@ -78,8 +79,8 @@ def _measure(stores: Stores, model: Model, event: Window, window: Window, now: d
         return None
     version = int(rows["version"][0].as_py())
     package = stores.package(model.name, version, rows["package"][0].as_py())
-    threshold = float(package.spec["threshold"])
     joined = join(rows, labels_of(stores, model, [event.id], window))
+    threshold = cuts_of(package.spec, joined)
     whole = tally_table(model, joined, threshold)
     effect = float(package.spec.get("design_effect") or math.nan)
     row, coverage = _writer("all", "", effect, version), whole.n / rows.num_rows
@@ -136,7 +137,7 @@ def nightly_tallies(stores: Stores, model: Model, events: list[str], version: in
     }
 
 
-def reference_blocks(model: Model, outcomes: pa.Table, threshold: float) -> list[Tally]:
+def reference_blocks(model: Model, outcomes: pa.Table, threshold: Threshold) -> list[Tally]:
     """The held-out outcomes of a training as one tally a block of nights."""
     by_night = tally_by(model, outcomes, "event_window", threshold)
     return blocks_of(by_night, cut(sorted(by_night), model.gate.block_nights))
@@ -146,7 +147,8 @@ def reference_blocks(model: Model, outcomes: pa.Table, threshold: float) -> list
 def package_blocks(package: Loaded, model: str) -> list[Tally]:
     """`reference_blocks` of a package; `model` is the model's settings as JSON."""
     known = Model.model_validate_json(model)
-    return reference_blocks(known, package.reference("outcomes"), float(package.spec["threshold"]))
+    outcomes = package.reference("outcomes")
+    return reference_blocks(known, outcomes, cuts_of(package.spec, outcomes))
 
 
 def effect_of(model: Model, blocks: list[Tally], row_variance: float) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from tidegate.config.model import Model
 from tidegate.performance.tally import EMPTY, Tally, tally_of
@@ -14,6 +15,8 @@ from tidegate.steps.labels import delay_nights
 from tidegate.steps.score import scores_of
 from tidegate.steps.stores import Stores
 from tidegate.windows import Window
+
+Threshold = float | NDArray[np.float64]
 
 
 def labels_of(stores: Stores, model: Model, events: Sequence[str], known: Window) -> pa.Table:
@@ -52,15 +55,15 @@ def join(rows: pa.Table, labels: pa.Table) -> pa.Table:
     return kept.append_column("label", labels["label"].take(pa.array(where[where >= 0])))
 
 
-def tally_table(model: Model, joined: pa.Table, threshold: float) -> Tally:
-    """The tally of joined outcomes."""
+def tally_table(model: Model, joined: pa.Table, threshold: Threshold) -> Tally:
+    """The tally of joined outcomes; `threshold` one, or each row's."""
     if not joined.num_rows:
         return EMPTY
     return tally_of(model, scores_of(joined), joined["label"].to_numpy(), threshold)
 
 
-def tally_by(model: Model, joined: pa.Table, column: str, threshold: float) -> dict[str, Tally]:
-    """A tally for each value of a column; nulls go to 'missing'."""
+def tally_by(model: Model, joined: pa.Table, column: str, threshold: Threshold) -> dict[str, Tally]:
+    """A tally for each value of a column; nulls go to 'missing'. `threshold` one, or each row's."""
     if not joined.num_rows:
         return {}
     coded = pc.fill_null(joined[column].cast(pa.string()), "missing").combine_chunks().dictionary_encode()
@@ -68,4 +71,5 @@ def tally_by(model: Model, joined: pa.Table, column: str, threshold: float) -> d
     order = np.argsort(codes, kind="stable")
     parts = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
     by_value = {coded.dictionary[int(codes[part[0]])].as_py(): part for part in parts}
-    return {v: tally_of(model, scores[part], labels[part], threshold) for v, part in sorted(by_value.items())}
+    cut = np.broadcast_to(np.asarray(threshold, dtype=np.float64), len(labels))
+    return {v: tally_of(model, scores[part], labels[part], cut[part]) for v, part in sorted(by_value.items())}

@@ -12,6 +12,7 @@ import pyarrow as pa
 from tidegate.adapters.packages import Loaded
 from tidegate.config.model import Model
 from tidegate.steps.stores import Stores
+from tidegate.training.thresholds import cuts_of
 from tidegate.windows import Window
 
 
@@ -56,10 +57,11 @@ def inferences(model: Model, package: Loaded, version: int, batch: pa.Table, win
     if model.kind == "regression":
         columns["prediction"] = pa.array(scores)
     else:
-        guess = scores.argmax(axis=1) if scores.ndim == 2 else (scores >= package.spec["threshold"]).astype(int)
+        guess = scores.argmax(axis=1) if scores.ndim == 2 else (scores >= cuts_of(package.spec, batch)).astype(int)
         columns["prediction"] = pa.array(guess, pa.int32())
         columns["confidence"] = pa.array(scores.max(axis=1) if scores.ndim == 2 else np.maximum(scores, 1 - scores))
-    for name in dict.fromkeys((*model.segments, *model.protected)):
+    decided_by = (package.spec.get("group_thresholds") or {}).get("column")
+    for name in dict.fromkeys((*model.segments, *model.protected, *filter(None, (decided_by,)))):
         columns[f"segment_{name}"] = batch[name].cast(pa.string())
     return pa.table(columns)
 

@@ -17,6 +17,7 @@ from tidegate.performance.tally import tally_of
 from tidegate.steps.outcomes import join, labels_of
 from tidegate.steps.score import scores_of
 from tidegate.steps.stores import Stores, open_stores
+from tidegate.training.thresholds import cuts_of
 from tidegate.verdicts import Alarm
 from tidegate.windows import Window
 
@@ -101,24 +102,24 @@ def _common(tables: list[pa.Table]) -> pa.Array:
 
 def _months(stores: Stores, model: Model, table: pa.Table) -> dict[str, dict[str, float | None]]:
     months = pc.utf8_slice_codeunits(table["window"], 0, 7).to_numpy(zero_copy_only=False)
-    thresholds = {
-        v["version"]: float(stores.package(model.name, v["version"], v["digest"]).spec["threshold"])
+    specs = {
+        v["version"]: stores.package(model.name, v["version"], v["digest"]).spec
         for v in stores.records.versions(model.name)
     }
     out = {}
     for month in sorted(set(months.tolist())):
         rows = table.filter(pa.array(months == month))
-        out[month] = _metrics(model, rows, thresholds)
+        out[month] = _metrics(model, rows, specs)
     return out
 
 
-def _metrics(model: Model, rows: pa.Table, thresholds: dict[int, float]) -> dict[str, float | None]:
+def _metrics(model: Model, rows: pa.Table, specs: dict[int, dict[str, Any]]) -> dict[str, float | None]:
     from tidegate.performance.tally import total
 
     versions = rows["version"].to_numpy()
     tally = total(
         [
-            tally_of(model, scores_of(part), part["label"].to_numpy(), thresholds[v])
+            tally_of(model, scores_of(part), part["label"].to_numpy(), cuts_of(specs[v], part))
             for v in sorted(set(versions.tolist()))
             for part in [rows.filter(pa.array(versions == v))]
         ]
