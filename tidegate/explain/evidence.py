@@ -1,4 +1,4 @@
-"""What a gate's evidence says of a candidate's reasons: importance, contributions, counterfactuals; it never decides."""
+"""What a gate says of a candidate's reasons: importance, contributions, counterfactuals. It decides nothing."""
 
 from __future__ import annotations
 
