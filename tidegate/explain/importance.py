@@ -34,7 +34,7 @@ class Importance:
     sd : float
         Standard deviation over the repeats, that is of the shuffling; NaN for one repeat.
     low, high : float
-        95 % interval from blocks of nights; NaN below two blocks.
+        95 % interval from blocks of nights and from the shuffling; NaN below two blocks.
     keeps : float
         Share of resamples (blocks and repeats) in which it keeps its place in the order, give or take one.
     stable : bool
@@ -109,7 +109,10 @@ def permutation_importance(
     keeps = keeps_place(_resampled(rise, groups, rng), mean)
     out = []
     for i, name in enumerate(names):
-        estimate = block_mean(rise[:, i].mean(axis=0), groups)
+        nightly = block_mean(rise[:, i].mean(axis=0), groups)
+        # The same shuffling is in all blocks: their differences do not show its part of the error.
+        shuffling = sd[i] / math.sqrt(repeats) if repeats > 1 else 0.0
+        estimate = Estimate(nightly.value, math.hypot(nightly.se, shuffling), nightly.blocks)
         whole = len(set(groups.tolist())) > 1
         low, high = (estimate.lower(0.025), estimate.upper(0.025)) if whole else (math.nan, math.nan)
         steady = bool(whole and keeps[i] >= STABLE)
