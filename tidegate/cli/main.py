@@ -58,9 +58,21 @@ def main() -> None:
     """Entry point: a fault is one line on stderr and its own exit code."""
     from pydantic import ValidationError
 
-    from tidegate.cli import alarms, config, detectors, evidence, inspect, oncall, profiles, quarantine, report, run
+    from tidegate.cli import (
+        alarms,
+        config,
+        detectors,
+        evidence,
+        explain,
+        inspect,
+        oncall,
+        profiles,
+        quarantine,
+        report,
+        run,
+    )
 
-    for room in (run, inspect, evidence, report, alarms, oncall, detectors, quarantine, config, profiles):
+    for room in (run, inspect, evidence, report, alarms, oncall, detectors, quarantine, config, profiles, explain):
         room.add_to(app)
     try:
         app()
