@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tidegate.report.charts import alt_text, chart_data, style_of
 from tidegate.report.gains import FLOOR, OURS, measures_of, policies_of, policy_name
 from tidegate.report.headline import bars, headline, told
+from tidegate.report.skeleton import allowed, environment, plotly_js, template_text
 from tidegate.report.tables import attempts_of, month_rows, policy_rows, told_of, window_rows
 from tidegate.report.words import (
-    count,
-    day_name,
     duration,
     first_upper,
     metric_name,
@@ -57,9 +51,9 @@ def render_replay(summary: Mapping[str, Any]) -> str:
     shown = [m for m in measures if not m.says_nothing]
     windows = window_rows(summary)
     data = chart_data(summary, measures)
-    script, plotly = _text("page.js"), _plotly()
+    script, plotly = template_text("page.js"), plotly_js()
     return (
-        _environment()
+        environment()
         .get_template("replay.html.j2")
         .render(
             model=plain(summary.get("model", "")),
@@ -91,10 +85,10 @@ def render_replay(summary: Mapping[str, Any]) -> str:
             quarantined=number(float(summary.get("quarantined_rows") or 0)),
             data=data,
             ours_promoted=any(policies[a["lane"]] == OURS and a["outcome"] == "promoted" for a in data["attempts"]),
-            css=Markup(_text("page.css")),  # noqa: S704 -- our own file
+            css=Markup(template_text("page.css")),  # noqa: S704 -- our own file
             script=Markup(script),  # noqa: S704
             plotly=Markup(plotly),  # noqa: S704
-            allowed=" ".join(f"'{_digest(s)}'" for s in (plotly, script)),
+            allowed=allowed(plotly, script),
         )
     )
 
@@ -111,30 +105,3 @@ def _facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Quarantined rows", number(float(summary.get("quarantined_rows") or 0))),
         ("Time taken", duration(float(summary["wall_s"])) if summary.get("wall_s") is not None else "–"),
     ]
-
-
-def _environment() -> Environment:
-    env = Environment(
-        loader=PackageLoader("tidegate.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    env.filters |= {"day": day_name, "count": count}
-    return env
-
-
-def _text(name: str) -> str:
-    return files("tidegate.report").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-@cache
-def _plotly() -> str:
-    from plotly.offline import get_plotlyjs
-
-    return str(get_plotlyjs())
-
-
-def _digest(script: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
