@@ -60,6 +60,7 @@ def main() -> None:
 
     from tidegate.cli import (
         alarms,
+        ci,
         config,
         detectors,
         evidence,
@@ -72,7 +73,7 @@ def main() -> None:
         run,
     )
 
-    for room in (run, inspect, evidence, report, alarms, oncall, detectors, quarantine, config, profiles, explain):
+    for room in (run, inspect, evidence, explain, report, alarms, oncall, detectors, quarantine, config, profiles, ci):
         room.add_to(app)
     try:
         app()
