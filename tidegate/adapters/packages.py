@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, wraps
@@ -26,28 +25,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tidegate.adapters.modelfile import REFUSE, TRUSTED, build, check_files, refuse_strangers, types_in
 from tidegate.errors import IntegrityError, RegistryError
 from tidegate.lineage.digest import folder_digest
-from tidegate.lineage.usercode import PACKAGE, load_copied
+from tidegate.lineage.usercode import load_copied
 from tidegate.training.scoring import design, score
-
-# Exact types that scikit-learn's own estimators are made of and skops asks about.
-TRUSTED = (
-    "functools.partial",
-    "numpy.dtype",
-    "sklearn._loss.link.Interval",
-    "sklearn._loss.link.LogitLink",
-    "sklearn._loss.link.MultinomialLogit",
-    "sklearn._loss.link.IdentityLink",
-    "sklearn._loss.loss.HalfBinomialLoss",
-    "sklearn._loss.loss.HalfMultinomialLoss",
-    "sklearn._loss.loss.HalfSquaredError",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.tree._tree.Tree",
-    "sklearn.utils.validation.check_array",
-)
 
 KEPT = 16
 P = ParamSpec("P")
@@ -125,15 +107,9 @@ def save(folder: Path, estimator: Any, example: pd.DataFrame, scores: np.ndarray
         mlflow.sklearn.save_model(estimator, str(folder), skops_trusted_types=list(TRUSTED), **settings)
     except MlflowException:
         types = skops.io.get_untrusted_types(data=skops.io.dumps(estimator))
-        _refuse_strangers("estimator", types, "use scikit-learn's estimators, or classes of your own model module")
+        refuse_strangers("estimator", types, "use scikit-learn's estimators, or classes of your own model module")
         shutil.rmtree(folder, ignore_errors=True)
         mlflow.sklearn.save_model(estimator, str(folder), skops_trusted_types=types, **settings)
-
-
-def _refuse_strangers(thing: str, types: list[str], do: str) -> None:
-    strangers = [t for t in types if t not in TRUSTED and not t.startswith(f"{PACKAGE}.")]
-    if strangers:
-        raise RegistryError(thing, "types on Tidegate's trusted list", ", ".join(strangers), do)
 
 
 def requirements() -> list[str]:
@@ -159,8 +135,6 @@ def load(folder: Path, digest: str) -> Loaded:
     RegistryError
         If it holds a type that is not on our list.
     """
-    import skops.io
-
     found = folder_digest(folder)
     if found != digest:
         raise IntegrityError(
@@ -169,21 +143,26 @@ def load(folder: Path, digest: str) -> Loaded:
             found[:12],
             "fetch it again from the registry: its files were changed",
         )
-    spec = json.loads((folder / "tidegate" / "spec.json").read_text())
+    thing, code = f"model package {folder.name}", folder / "tidegate" / "user"
+    check_files(folder)
+    spec = _spec_of(thing, folder / "tidegate" / "spec.json")
     user = spec["user"]
-    features = (
-        load_copied(user["features"], folder / "tidegate" / "user", spec["model"], user["digest"])
-        if user.get("features")
-        else None
-    )
-    if user.get("build"):
-        load_copied(user["build"], folder / "tidegate" / "user", spec["model"], user["digest"])
-    file = folder / "model.skops"
+    if folder_digest(code) != user["digest"]:
+        raise IntegrityError(thing, "the user code that it was trained with", "another", REFUSE)
+    types = types_in(thing, folder / "model.skops")
+    named = [user[k] for k in ("features", "build") if user.get(k)]
+    loaded = [load_copied(path, code, spec["model"], user["digest"]) for path in named]
+    estimator = build(thing, folder / "model.skops", types, code, spec["model"], user["digest"])
+    return Loaded(folder, digest, spec, estimator, loaded[0] if user.get("features") else None)
+
+
+def _spec_of(thing: str, path: Path) -> dict[str, Any]:
     try:
-        types = skops.io.get_untrusted_types(file=file)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as fault:
-        raise RegistryError(
-            f"model package {folder.name}", "a skops file", str(fault), "do not serve this model"
-        ) from None
-    _refuse_strangers(f"model package {folder.name}", types, "do not serve this model")
-    return Loaded(folder, digest, spec, skops.io.load(file, trusted=types), features)
+        spec: dict[str, Any] = json.loads(path.read_text())
+        missing = [k for k in ("model", "kind", "features", "classes", "user") if k not in spec]
+        missing += [f"user.{k}" for k in ("build", "digest") if k not in spec["user"]] if not missing else []
+    except (OSError, ValueError, TypeError, RecursionError) as fault:
+        raise RegistryError(thing, "a spec.json", f"{type(fault).__name__}: {fault}", REFUSE) from None
+    if missing:
+        raise RegistryError(thing, "a spec.json with all its keys", f"none of {', '.join(missing)}", REFUSE)
+    return spec

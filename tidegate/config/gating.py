@@ -70,6 +70,7 @@ class Servability(Settings):
     max_latency: Number = Field(200.0, gt=0, description="Milliseconds for one row, 95 of 100 times.")
     max_batch: Number = Field(30.0, gt=0, description="Seconds for 10,000 rows.")
     max_memory: Whole = Field(1024, gt=0, description="Mebibytes that loading and scoring may add to a process.")
+    time_limit: Number = Field(120.0, gt=0, le=3600, description="Seconds after which the fresh process is ended.")
 
 
 class Gate(Settings):

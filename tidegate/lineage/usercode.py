@@ -7,7 +7,8 @@ import importlib.util
 import shutil
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib.machinery import SOURCE_SUFFIXES, FileFinder, SourceFileLoader
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,13 @@ from tidegate.errors import ConfigError, SourceError
 from tidegate.lineage.digest import folder_digest
 
 PACKAGE = "tidegate_user"
+
+
+class _Uncached(SourceFileLoader):
+    """Compiles the source each time: a cached file beside it is in no digest, and may say something else."""
+
+    def path_stats(self, path: str) -> Mapping[str, Any]:
+        raise OSError(f"no cache of {path} is read or written")
 
 
 def source_folder(path: str, root: Path) -> Path:
@@ -50,6 +58,7 @@ def load_copied(path: str, folder: Path, model: str, digest: str) -> Callable[..
     """
     module, function = path.split(":")
     package = f"{PACKAGE}.{model.replace('-', '_')}_{digest[:12]}"
+    sys.path_importer_cache[str(folder)] = FileFinder(str(folder), (_Uncached, SOURCE_SUFFIXES))
     for name, where in ((PACKAGE, []), (package, [str(folder)])):
         made = sys.modules.setdefault(name, types.ModuleType(name))
         # The same code may lie in a new folder: what it has yet to import comes from there.
