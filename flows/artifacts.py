@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from flows.bodies import Night
+from tidegate.steps.approval import Asked
 from tidegate.steps.drift_report import DriftReport
 from tidegate.verdicts import Verdict
 
@@ -35,6 +36,15 @@ def publish_gate(model: str, window: str, version: int | None, verdict: Verdict 
         f"# {model} version {version}: {MARK[verdict.outcome]}, {after}\n\n{_lines(verdict)}\n",
         key=_key(f"gate-{model}"),
         description=f"Gate on {window}",
+    )
+
+
+def publish_question(asked: Asked, text: str) -> None:
+    """What a person is shown of a version that waits for an answer."""
+    create_markdown_artifact(
+        f"{text}\n{asked.words[0].upper()}{asked.words[1:]}\n",
+        key=_key(f"approval-{asked.model}"),
+        description=f"Version {asked.version} waits for approval",
     )
 
 

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tasks.night import decide_window, ingest_batch, score_batch, watch_window
 from tasks.retrain import gate_candidate, promote_version, train_and_register
 from tidegate.config.home import Home
+from tidegate.steps.approval import Asked, ask
+from tidegate.steps.freeze import frozen
 from tidegate.steps.stores import open_stores
 from tidegate.verdicts import Alarm, Decision, Verdict
 
@@ -27,6 +29,7 @@ class Night:
     version: int | None = None
     gate: Verdict | None = None
     promoted: bool = False
+    asked: Asked | None = None
 
 
 def ingested(home: Home, dataset: str, window: str, now: datetime) -> Verdict:
@@ -45,20 +48,23 @@ def night(home: Home, model_name: str, window: str, now: datetime) -> Night:
     if decision.action not in ("retrain", "regate"):
         return Night(window, quality, scored, tuple(alarms), decision)
     tried = retrain(home, model_name, window, now, decision.reason, again=decision.action == "regate")
-    return Night(window, quality, scored, tuple(alarms), decision, tried.version, tried.gate, tried.promoted)
+    return Night(
+        window, quality, scored, tuple(alarms), decision, tried.version, tried.gate, tried.promoted, tried.asked
+    )
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What came of a retrain: the version, the gate's verdict, whether it was promoted."""
+    """What came of a retrain: the version, the gate's verdict, whether it was promoted or waits for people."""
 
     version: int | None
     gate: Verdict
     promoted: bool = False
+    asked: Asked | None = None
 
 
 def retrain(home: Home, model_name: str, window: str, now: datetime, reason: str, *, again: bool = False) -> Attempt:
-    """Train (or look again at) a candidate, gate it, and promote it where the model says so.
+    """Train (or look again at) a candidate, gate it, and promote it where the model says so; else people are asked.
 
     One run at a time: while another holds the model's lease, or after it has tried on this
     window, nothing is trained and the attempt says so.
@@ -75,7 +81,12 @@ def retrain(home: Home, model_name: str, window: str, now: datetime, reason: str
             return Attempt(waiting["version"], Verdict("inconclusive", (say,)))
         version = waiting["version"] if waiting else train_and_register(home, model_name, window, now, reason)
         verdict = gate_candidate(home, model_name, version, window, now)
-        if not verdict.passed or model.promotion != "automatic":
+        if not verdict.passed:
             return Attempt(version, verdict)
+        stopped = frozen(stores, model, now)
+        if model.promotion != "automatic" or stopped:
+            asked = ask(stores, model, version, now)
+            more = [t for t in (stopped and f"not promoted: {stopped}", asked.words if asked else "") if t]
+            return Attempt(version, replace(verdict, reasons=(*verdict.reasons, *more)), asked=asked)
         promote_version(home, model_name, version, window, now, "automatic", reason, lease)
         return Attempt(version, verdict, promoted=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
+from flows.approval import invite
 from flows.artifacts import publish_night, publish_report
 from flows.bodies import Night, night
 from flows.parameters import ModelNight, window_of
@@ -19,6 +20,7 @@ def nightly(request: ModelNight) -> Night:
     window = window_of(home, load_project(home).model(request.model).dataset, request.window)
     done = night(home, request.model, window.id, now())
     publish_night(request.model, done)
+    invite(home, done.asked)
     if done.quality.passed and any(a.severity == "page" for a in done.alarms):
         publish_report(draw_report(home, request.model, window.id, now()))
     return done

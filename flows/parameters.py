@@ -49,6 +49,18 @@ class RetrainRequest(ModelNight):
     reason: str = Field("requested", max_length=200, description="Why; written to the ledger.")
 
 
+class ApprovalRequest(Parameters):
+    """A question about a version, or an answer to it."""
+
+    model: str = Field(pattern=NAME, description="Name of a file in configs/models.")
+    version: int | None = Field(None, ge=1, description="Version; by default the newest that waits for an answer.")
+    decision: Literal["ask", "approve", "reject"] = Field(
+        "ask", description="`ask` shows the verdict and waits for the form; the other two answer at once."
+    )
+    by: str = Field("", max_length=120, description="Who answers; kept in the ledger. Not needed to ask.")
+    reason: str = Field("", max_length=1000, description="Why; kept in the ledger. A rejection needs one.")
+
+
 class ReplayRequest(Parameters):
     """History, night by night, under one policy or all three."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
+from flows.approval import invite
 from flows.artifacts import publish_gate
 from flows.bodies import retrain as body
 from flows.parameters import RetrainRequest, window_of
@@ -19,4 +20,5 @@ def retrain(request: RetrainRequest) -> Verdict:
     window = window_of(home, load_project(home).model(request.model).dataset, request.window)
     done = body(home, request.model, window.id, now(), request.reason)
     publish_gate(request.model, window.id, done.version, done.gate, done.promoted)
+    invite(home, done.asked)
     return done.gate

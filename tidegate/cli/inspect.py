@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from tidegate.cli.output import Json, Model, home_of, json_text, show
 from tidegate.errors import IntegrityError
+from tidegate.text import printable
 
 
 def status(ctx: typer.Context, model: Model, as_json: Json = False) -> None:
     """How a model is: champion, waiting candidate, last nights, what was decided."""
+    from tidegate.clock import now
+    from tidegate.steps.approval import loud
+    from tidegate.steps.freeze import frozen
     from tidegate.steps.stores import open_stores
 
     stores = open_stores(home_of(ctx))
     settings = stores.project.model(model)
+    override, stopped = loud(stores, settings, now()), frozen(stores, settings, now())
     plan = stores.plans.get(model)
     quality = stores.data_records.verdicts(settings.dataset, "quality")
     decisions = stores.records.verdicts(model, "decision")
@@ -33,13 +38,17 @@ def status(ctx: typer.Context, model: Model, as_json: Json = False) -> None:
     ]
     if as_json:
         candidate = {k: waiting[k] for k in ("version", "status", "digest")} if waiting else None
-        known = {"model": model, "plan": asdict(plan), "candidate": candidate, "nights": rows}
+        known = {"model": model, "plan": asdict(plan), "candidate": candidate, "nights": rows,
+                 "override": override or None, "frozen": stopped or None}  # fmt: skip
         typer.echo(json_text(known))
         return
     typer.echo(
         f"{model}: champion {plan.champion or 'none'}, plan revision {plan.revision}, "
         + (f"version {waiting['version']} is {waiting['status']}" if waiting else "no candidate")
     )
+    for line in (override, stopped and f"{model} is {stopped}"):
+        if line:
+            typer.echo(printable(line))
     show(rows, as_json, empty=f"no nights yet. Next: tidegate nightly {model}")
 
 
@@ -116,12 +125,27 @@ def _what(entry: dict[str, object]) -> str:
     assert isinstance(body, dict)
     if entry["kind"] == "plan":
         change = f"champion {body['from']['champion']} -> {body['to']['champion']}"
-        return f"{change} by {body.get('by')}: {body.get('reason') or body.get('approval') or ''}"
+        return (
+            f"{change} by {body.get('by')}: {body.get('reason') or body.get('approval') or body.get('override') or ''}"
+        )
     if entry["kind"] == "intent":
         return f"promote version {body['promote']} by {body['by']}"
+    if entry["kind"] in ("approval", "override", "freeze"):
+        return _told(body)
     if entry["kind"] == "detectors":
         return f"limits {body['from'] or 'none'} -> {body['to']} by {body['by']}: {body['reason']}"
     return f"{body.get('numbers', {}).get('action', '')}: {'; '.join(body.get('reasons', []))}"
+
+
+def _told(body: dict[str, Any]) -> str:
+    """What somebody asked, answered or stopped."""
+    until = f" until {body['until']}" if body["until"] else ""
+    if body["what"] == "request":
+        return f"version {body['version']} waits for an answer{until}"
+    about = f" version {body['version']}" if "version" in body else ""
+    gated = ", ".join(body.get("body", {}).get("skipped", []))
+    reason = f": {body['reason']}" if body["reason"] else ""
+    return f"{body['what']}{about} by {body['by']}{until}{reason}" + (f" (skipped: {gated})" if gated else "")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -60,6 +60,7 @@ def main() -> None:
 
     from tidegate.cli import (
         alarms,
+        approval,
         ci,
         config,
         detectors,
@@ -73,7 +74,8 @@ def main() -> None:
         run,
     )
 
-    for room in (run, inspect, evidence, explain, report, alarms, oncall, detectors, quarantine, config, profiles, ci):
+    rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
+    for room in (*rooms, ci):
         room.add_to(app)
     try:
         app()

@@ -1,4 +1,4 @@
-"""Verbs that run a flow: `ingest`, `score`, `nightly`, `retrain`, `replay`, `approve`."""
+"""Verbs that run a flow: `ingest`, `score`, `nightly`, `retrain`, `replay`."""
 
 from __future__ import annotations
 
@@ -116,32 +116,6 @@ def retrain(
     )
 
 
-def approve(
-    ctx: typer.Context,
-    model: Model,
-    version: Annotated[int, typer.Argument(help="Version that passed the gate.")],
-    by: Annotated[str, typer.Option(help="Who approves.")],
-    why: Annotated[str, typer.Option(help="Why; kept in the ledger.")] = "",
-    as_json: Json = False,
-) -> None:
-    """Promote a challenger that passed the gate."""
-    home = flow_home(ctx)
-    from dataclasses import asdict
-
-    from tidegate.clock import now
-    from tidegate.steps.promote import promote
-    from tidegate.steps.stores import open_stores
-
-    stores = open_stores(home)
-    settings = stores.project.model(model)
-    window = stores.project.calendar(stores.project.dataset(settings.dataset)).of(now())
-    plan = promote(stores, settings, version, window, now(), why={"approval": why}, by=by)
-    if as_json:
-        typer.echo(json.dumps(asdict(plan), default=str))
-        return
-    typer.echo(f"{model}: version {plan.champion} is champion, plan revision {plan.revision}")
-
-
 def replay(
     ctx: typer.Context,
     model: Model,
@@ -179,5 +153,5 @@ def replay(
 
 
 def add_to(app: typer.Typer) -> None:
-    for verb in (ingest, score, nightly, retrain, approve, replay):
+    for verb in (ingest, score, nightly, retrain, replay):
         app.command()(verb)

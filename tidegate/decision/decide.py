@@ -19,7 +19,8 @@ class Standing:
 
     ``attempts`` are the windows of the retrain attempts so far; ``unseen_nights`` the
     matured nights since the champion's training; ``next_look`` the window of a waiting
-    candidate's next look, None if it has not had its first.
+    candidate's next look, None if it has not had its first; ``frozen`` by whom, until when
+    and why the model is frozen, empty if it is not.
     """
 
     window: date
@@ -30,6 +31,7 @@ class Standing:
     next_look: date | None = None
     candidate: int | None = None
     blocked: bool = False
+    frozen: str = ""
 
 
 def decide(model: Model, at: Standing, evidence: Mapping[str, Verdict]) -> Decision:
@@ -37,7 +39,8 @@ def decide(model: Model, at: Standing, evidence: Mapping[str, Verdict]) -> Decis
 
     A blocked window asks for its data first. A candidate that waits for evidence is looked
     at before another is trained. A first model needs nights, a later one a reason; both
-    keep the cooldown and the budget, so that a loop of failing attempts cannot start.
+    keep the cooldown and the budget, so that a loop of failing attempts cannot start. Of a
+    frozen model what would have been done is told as what lost.
 
     Parameters
     ----------
@@ -46,6 +49,10 @@ def decide(model: Model, at: Standing, evidence: Mapping[str, Verdict]) -> Decis
         failed speaks for it, an inconclusive one does not.
     """
     action, reason, losing = _choose(model, at, evidence)
+    if at.frozen and action != "fix_data" and model.estimator.build is not None:
+        lost = losing.get("retrain", reason) if action == "nothing" else reason
+        losing = {**losing, "retrain": lost} | ({action: reason} if action == "regate" else {})
+        action, reason = "nothing", at.frozen
     numbers = {name: dict(v.numbers) for name, v in evidence.items()}
     return Decision(at.window.isoformat(), action, reason, losing, numbers)
 

@@ -11,6 +11,7 @@ from tidegate.config.model import Model
 from tidegate.decision.decide import Standing, decide
 from tidegate.decision.reasons import judge_decay, judge_growth
 from tidegate.performance.blocks import blocks_of, cut
+from tidegate.steps.freeze import frozen
 from tidegate.steps.measure import judge_coverage, matured, nightly_tallies, package_blocks
 from tidegate.steps.promote import reconcile
 from tidegate.steps.stores import Stores
@@ -25,12 +26,16 @@ def decide_window(stores: Stores, model: Model, window: Window, now: datetime) -
     reconcile(stores, model)
     # What was decided on a window stays: an attempt since then would make it look needless.
     known = stores.records.verdict(model.name, "decision", window.id)
+    stopped = frozen(stores, model, now)
     if known is not None and known.numbers["action"] in ACTS:
+        if stopped:
+            return Decision(window.id, "nothing", stopped, {known.numbers["action"]: known.reasons[0]})
         return Decision(window.id, known.numbers["action"], known.reasons[0], known.numbers["losing"])
     quality = stores.data_records.verdict(model.dataset, "quality", window.id)
     champion = stores.champion(model.name)
     labelled = labelled_nights(stores, model, window)
-    standing = _standing(stores, model, window, champion, labelled, blocked=quality is None or not quality.passed)
+    standing = _standing(stores, model, window, champion, labelled, blocked=quality is None or not quality.passed,
+                         frozen=stopped)  # fmt: skip
     evidence: dict[str, Verdict] = {}
     if (
         champion is not None
@@ -96,6 +101,7 @@ def _standing(
     labelled: dict[str, int],
     *,
     blocked: bool,
+    frozen: str,
 ) -> Standing:
     versions = stores.records.versions(model.name)
     waiting = [v for v in versions if v["status"] == "candidate"]
@@ -114,6 +120,7 @@ def _standing(
         next_look,
         waiting[-1]["version"] if waiting else None,
         blocked,
+        frozen,
     )
 
 

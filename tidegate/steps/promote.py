@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from tidegate.adapters import ledger
+from tidegate.adapters.approvals import Approvals
 from tidegate.adapters.leases import Lease
 from tidegate.adapters.packages import Loaded
 from tidegate.adapters.registry import Registry
 from tidegate.config.model import Model
 from tidegate.errors import IntegrityError, PlanConflict, UsageError
+from tidegate.gate.approval import authority
 from tidegate.rollout.plan import ServingPlan
+from tidegate.steps.freeze import frozen
 from tidegate.steps.stores import Stores
 from tidegate.windows import Window
 
@@ -47,28 +50,29 @@ def promote(
 ) -> ServingPlan:
     """Intent, load, smoke test, switch by compare-and-swap, then mirror the alias.
 
+    What allows it is asked of control here, whoever calls: the gate's pass and the model file's `promotion`, or a
+    person's row.
+
     Raises
     ------
     UsageError
-        If the version is unknown, or has not passed the gate.
+        If the version is unknown, has not passed the gate, waits for a person, or the model is frozen.
     PlanConflict
         If the champion is not the one that it was gated against, or changes in the meantime.
     """
     record = next((v for v in stores.records.versions(model.name) if v["version"] == version), None)
-    if record is None or record["status"] != "challenger":
+    rows = Approvals(stores.control, stores.namespace).of(model.name, version)
+    status = record["status"] if record else "no such version"
+    stopped = frozen(stores, model, now)
+    against = authority(status, rows, now, promotion=model.promotion, frozen=stopped)
+    if record is None or against:
         raise UsageError(
             f"version {version} of {model.name}",
-            "a challenger that passed the gate",
-            record["status"] if record else "no such version",
-            f"look at tidegate lineage {model.name}",
+            "a challenger that passed the gate" + (" and that a person approved" if status == "challenger" else ""),
+            against,
+            f"tidegate unfreeze {model.name}" if stopped == against else f"look at tidegate lineage {model.name}",
         )
-    plan = stores.plans.get(model.name)
-    against = record["body"]["looks"][-1]["against"]
-    if against != plan.champion:
-        do = "retrain, so that it is judged against the champion of today"
-        raise PlanConflict(
-            f"version {version} of {model.name}", f"gated against version {plan.champion}", f"version {against}", do
-        )
+    plan = same_champion(stores, model, record)
     with stores.control.write() as c:
         ledger.append(
             c,
@@ -97,19 +101,46 @@ def promote(
     return after
 
 
+def same_champion(stores: Stores, model: Model, record: dict[str, Any]) -> ServingPlan:
+    """The serving plan, whose champion is the one that a version was gated against.
+
+    Raises
+    ------
+    PlanConflict
+        If it is another one by now: what was shown of the version says nothing of that.
+    """
+    plan = stores.plans.get(model.name)
+    against = record["body"]["looks"][-1]["against"]
+    if against != plan.champion:
+        do = f"tidegate retrain {model.name}, so that it is judged against the champion of today"
+        thing = f"version {record['version']} of {model.name}"
+        raise PlanConflict(thing, f"one gated against version {plan.champion}", f"version {against}", do)
+    return plan
+
+
 def reconcile(stores: Stores, model: Model) -> None:
-    """Finish what a kill left after the switch: versions and the alias say what the plan says."""
+    """Finish what a kill left: versions and the alias say what the plan says, and what people said."""
     champion = stores.plans.get(model.name).champion
+    rows = Approvals(stores.control, stores.namespace)
     for record in stores.records.versions(model.name):
         version = record["version"]
         if version == champion and record["status"] != "champion":
             _settle(stores, model, version, record["body"]["looks"][-1]["window"])
         elif version != champion and record["status"] == "champion":
             stores.records.set_status(model.name, version, "retired")
+        elif record["status"] == "challenger":
+            said = rows.of(model.name, version)
+            if said and said[-1].what == "reject":
+                stores.records.set_status(model.name, version, "rejected")
 
 
 def _settle(stores: Stores, model: Model, version: int, window: str) -> None:
     """Mirror the alias, then the version's status: a kill in between is settled again."""
     tags = {"tidegate.status": "champion", "tidegate.promoted": window}
     Registry(stores.home.state).mirror(model.name, "champion", version, tags)
-    stores.records.set_status(model.name, version, "champion", promoted=window)
+    said = Approvals(stores.control, stores.namespace).of(model.name, version)
+    more = {}
+    if said and said[-1].what == "override":
+        last = said[-1]
+        more["override"] = {"by": last.by, "reason": last.reason, "until": last.until, **last.body}
+    stores.records.set_status(model.name, version, "champion", promoted=window, **more)
