@@ -16,14 +16,14 @@ from tidegate.gate.calibrated import calibrated
 from tidegate.gate.curves import curves
 from tidegate.gate.error import share, spent_in_year
 from tidegate.gate.evidence import document
-from tidegate.gate.fairness import fairness
 from tidegate.gate.line import Check, overall
+from tidegate.gate.mitigation import offered
 from tidegate.gate.performance import first_performance, performance
 from tidegate.gate.segments import segments
 from tidegate.performance.blocks import cut
 from tidegate.steps.bearing import bearing
 from tidegate.steps.case import Case
-from tidegate.steps.explanations import explanations
+from tidegate.steps.explain import explanations
 from tidegate.steps.holdout import HoldOut, against_baseline, hold_out
 from tidegate.steps.servable import servable
 from tidegate.verdicts import Verdict
@@ -76,11 +76,11 @@ def gate(case: Case, now: datetime) -> Gated:
     rng = np.random.default_rng([SEED, case.version])
     rows = hold if isinstance(hold, HoldOut) else None
     checks.append(timed.check("robustness", lambda: bearing(case, rows, rng)))
-    checks.append(timed.check("servability", lambda: servable(case, rows)))
+    checks.append(timed.check("servability", lambda: servable(case.stores, model, case.version, case.package, case.window)))
     shown: dict[str, Any] = {}
     if rows is not None:
         shown["curves"] = timed.part("curves", lambda: curves(model, rows.judged))
-        shown["explanations"] = timed.part("explanations", lambda: explanations(case, rows, rng))
+        shown["explanations"] = timed.part("explanations", lambda: explanations(model, case.dataset, case.package, rows.rows, rng))
     verdict, first = overall(checks), checks[0]
     nights = rows.judged.nights() if rows else []
     made = document(
@@ -122,7 +122,7 @@ def _on_rows(case: Case, hold: HoldOut | Verdict, timed: _Timed) -> list[Check]:
         timed.check("performance", judge),
         timed.check("segments", lambda: segments(model, judged, look=look)),
         timed.check("calibration", lambda: calibrated(model, judged, look=look, first=first)),
-        timed.check("fairness", lambda: fairness(model, judged, look)),
+        timed.check("fairness", lambda: offered(model, judged, look)),
     ]
 
 

@@ -15,13 +15,12 @@ from tidegate.config.model import Model
 from tidegate.errors import SourceError
 from tidegate.gate.judged import Judged
 from tidegate.lineage.usercode import load_copied
-from tidegate.performance.threshold import best_threshold
 from tidegate.steps.case import Case
 from tidegate.steps.decide import labelled_nights
 from tidegate.steps.outcomes import join, labels_of
 from tidegate.steps.score import scores_of
 from tidegate.training.scoring import design
-from tidegate.training.thresholds import cuts
+from tidegate.training.thresholds import crossfit
 from tidegate.verdicts import Verdict
 
 Floats = NDArray[np.float64]
@@ -173,12 +172,14 @@ def texts(column: pa.ChunkedArray) -> NDArray[np.object_]:
 
 
 def _cuts(
-    model: Model, package: Loaded | None, rows: pa.Table, fold: NDArray[np.int64], scores: Floats, label: Floats
+    model: Model,
+    package: Loaded | None,
+    rows: pa.Table,
+    fold: NDArray[np.int64],
+    scores: Floats,
+    label: Floats,
 ) -> Floats:
-    """The threshold for each row: a package's own for each group, else chosen on the other folds' rows."""
-    if package is not None and package.spec.get("group_thresholds"):
-        return cuts(package.spec, rows)
-    out = np.full(len(label), 0.5)
-    for k in np.unique(fold):
-        out[fold == k] = best_threshold(model, scores[fold != k], label[fold != k])
-    return out
+    """The threshold for each row, chosen on the other folds' rows; by group where the package goes by groups."""
+    own = package.spec.get("group_thresholds") if package else None
+    column = own["column"] if own else ""
+    return crossfit(model, scores, label, texts(rows[column]) if own else None, fold, column)
