@@ -48,10 +48,19 @@ class Robustness(Settings):
     noise: Number = Field(0.1, ge=0, description="Noise added to numbers, in standard deviations of the column.")
     missing: Number = Field(0.1, ge=0, le=1, description="Share of the cells of a nullable column that is emptied.")
     max_loss: Number = Field(
-        0.1, gt=0, description="Largest rise of the loss under a disturbance that can happen, as a share of it."
+        0.1,
+        gt=0,
+        description="Largest rise of the loss under a disturbance that can happen, as a share of a constant's loss.",
     )
     max_alone: Number = Field(
         0.95, gt=0.5, le=1, description="A single feature that ranks the label this well (ROC AUC) is a suspected leak."
+    )
+    max_certain: Number = Field(
+        0.02,
+        gt=0,
+        lt=1,
+        description="A feature that makes the label all but certain, by a jump, on a larger share of "
+        "the rows is a suspected leak.",
     )
     strong: Columns = Field((), description="Features known to be that strong for good reason; never suspected.")
     anchor_margin: Number = Field(
