@@ -16,6 +16,8 @@ from tidegate.gate.line import SHOWN
 from tidegate.lineage.digest import json_digest
 from tidegate.performance.metrics import metrics
 from tidegate.performance.tally import total
+from tidegate.report.gatepage import gate_page
+from tidegate.report.modelcard import model_card, short_card
 from tidegate.steps.case import Case
 from tidegate.steps.gate import Gated, gate
 from tidegate.steps.measure import reference_blocks

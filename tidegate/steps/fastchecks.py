@@ -15,9 +15,9 @@ from tidegate.config.model import Model
 from tidegate.contract.conform import ARROW
 from tidegate.errors import SourceError
 from tidegate.gate.checks import gain_of, superior
-from tidegate.performance.blocks import blocks_of, cut
+from tidegate.performance.blocks import cut
 from tidegate.performance.tally import tally_of
-from tidegate.steps.measure import reference_blocks
+from tidegate.steps.outcomes import tally_by
 from tidegate.steps.score import scores_of
 from tidegate.verdicts import Verdict
 
@@ -54,13 +54,13 @@ def beats_dummy(model: Model, package: Loaded) -> Verdict:
     label, night = outcomes["label"].to_numpy(), np.array(outcomes["event_window"].to_pylist())
     constant = _constant(model, label)
     dummy = {n: tally_of(model, constant[night == n], label[night == n]) for n in sorted(set(night.tolist()))}
-    ours = reference_blocks(model, outcomes, float(package.spec["threshold"]))
-    theirs = blocks_of(dummy, cut(sorted(dummy), model.gate.block_nights))
-    if len(ours) < 3:
-        return Verdict("inconclusive", (f"{len(ours)} blocks of {model.gate.block_nights} nights, 3 needed",))
+    ours = tally_by(model, outcomes, "event_window", float(package.spec["threshold"]))
+    blocks = cut(sorted(ours), model.gate.block_nights)
+    if len(blocks) < 3:
+        return Verdict("inconclusive", (f"{len(blocks)} blocks of {model.gate.block_nights} nights, 3 needed",))
     metric = "mae" if model.kind == "regression" else "log_loss"
     check = superior(
-        metric, gain_of(model.kind, metric, ours, theirs), model.gate.alpha, block=model.gate.block_nights,
+        metric, gain_of(model.kind, metric, ours, dummy, blocks), model.gate.alpha, block=model.gate.block_nights,
         margin=model.gate.min_gain_over_dummy, against="a constant prediction",
     )  # fmt: skip
     return Verdict(check.outcome, (check.reason,))

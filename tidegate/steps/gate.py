@@ -76,11 +76,15 @@ def gate(case: Case, now: datetime) -> Gated:
     rng = np.random.default_rng([SEED, case.version])
     rows = hold if isinstance(hold, HoldOut) else None
     checks.append(timed.check("robustness", lambda: bearing(case, rows, rng)))
-    checks.append(timed.check("servability", lambda: servable(case.stores, model, case.version, case.package, case.window)))
+    checks.append(
+        timed.check("servability", lambda: servable(case.stores, model, case.version, case.package, case.window))
+    )
     shown: dict[str, Any] = {}
     if rows is not None:
         shown["curves"] = timed.part("curves", lambda: curves(model, rows.judged))
-        shown["explanations"] = timed.part("explanations", lambda: explanations(model, case.dataset, case.package, rows.rows, rng))
+        shown["explanations"] = timed.part(
+            "explanations", lambda: explanations(model, case.dataset, case.package, rows.rows, rng)
+        )
     verdict, first = overall(checks), checks[0]
     nights = rows.judged.nights() if rows else []
     made = document(

@@ -1,0 +1,83 @@
+"""Bearing: what a candidate makes of disturbed rows, whether it leans on a leak, whether its labels were poisoned."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tidegate.adapters.packages import Loaded
+from tidegate.gate.leakage import leakage
+from tidegate.gate.line import Check, Line, unknown
+from tidegate.gate.poisoning import Labelled, Sources, groups_of, guarded, poisoning
+from tidegate.gate.robustness import robustness
+from tidegate.steps.anchor import anchor_of
+from tidegate.steps.case import Case
+from tidegate.steps.holdout import HoldOut
+
+SCREENED = 20_000
+"""Rows on which single features are screened for leaks."""
+RECENT = 10_000
+"""Newest rows of which those to disturb are drawn."""
+
+
+def bearing(case: Case, hold: HoldOut | None, rng: np.random.Generator) -> Check:
+    """The check of robustness, with its lines on leakage and poisoning.
+
+    Raises
+    ------
+    SourceError
+        If the candidate gives no scores on rows as they came.
+    """
+    if hold is None:
+        return unknown("robustness", "no labelled rows to disturb")
+    recent, champion = hold.newest(RECENT), case.champion[1] if case.champion else None
+    return robustness(
+        case.model,
+        case.dataset,
+        recent.rows,
+        recent.judged.label,
+        recent.judged.night,
+        case.package.scores,
+        champion=champion.scores if champion else None,
+        threshold=float(case.package.spec["threshold"]),
+        rng=rng,
+        others=(*_leakage(case, hold, rng), *_poisoning(case, hold, champion)),
+    )
+
+
+def _leakage(case: Case, hold: HoldOut, rng: np.random.Generator) -> list[Line]:
+    at = np.sort(rng.permutation(len(hold.judged))[:SCREENED])
+    judged, rows = hold.judged, hold.rows.take(pa.array(at))
+    features, column = list(case.package.spec["features"]), case.model.label.column
+    settings = case.model.gate.robustness
+    return leakage(case.dataset, features, column, case.model.kind, rows, judged.label[at], judged.night[at], settings)[
+        0
+    ]
+
+
+def _poisoning(case: Case, hold: HoldOut, champion: Loaded | None) -> list[Line]:
+    if champion is None:
+        return poisoning(case.model, None)
+    columns = guarded(case.model, case.dataset)
+    kept = anchor_of(case.stores, case.model, champion)
+    ours = case.package.scores(kept.rows) if kept.rows.num_rows else kept.scores
+    anchor = Labelled(kept.label, kept.night, kept.scores, ours, groups_of(kept.rows, columns))
+    judged = hold.judged
+    recent = Labelled(judged.label, judged.night, judged.theirs, None, groups_of(hold.rows, columns))
+    return poisoning(case.model, anchor, recent, _sources(case, champion))
+
+
+def _sources(case: Case, champion: Loaded) -> Sources | None:
+    column = case.model.gate.robustness.source
+    if column is None:
+        return None
+
+    def of(package: Loaded) -> NDArray[np.object_]:
+        nights = package.spec["trained"]
+        rows = case.stores.data.read("batches", case.model.dataset, nights, columns=[column])
+        texts = pc.fill_null(rows[column].cast(pa.string()), "missing")
+        return np.asarray(texts.to_numpy(zero_copy_only=False))
+
+    return Sources(of(champion), of(case.package))
