@@ -63,7 +63,7 @@ def _wrong_labels(model: Model, labels: NDArray[Any]) -> str:
     )
     if not known.all():
         return f"{int((~known).sum()):,} of {len(labels):,} labels are {_none(model)}"
-    if model.kind != "regression" and len(np.unique(labels)) < 2:
+    if model.kind != "regression" and labels.min() == labels.max():
         return "the labels are of one class only"
     return ""
 
