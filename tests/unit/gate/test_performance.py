@@ -188,6 +188,15 @@ def test_a_candidate_without_scores_fails_and_a_champion_without_them_is_inconcl
     assert judge(a_model(), replace(rows, theirs=scores)).verdict.outcome == "inconclusive"
 
 
+def test_a_regression_that_answers_nan_fails(a_model, judged):
+    rows = numbers(judged(), (1, 5))
+    gap = np.where(np.arange(len(rows)) == 7, math.nan, rows.ours)
+    found = judge(a_model("regression"), replace(rows, ours=gap))
+    assert found.verdict.outcome == "fail"
+    assert "no finite score on 1 of 2,016 rows" in found.verdict.reasons[0]
+    assert judge(a_model("regression"), replace(rows, theirs=gap)).verdict.outcome == "inconclusive"
+
+
 def three(rows, classes_of_theirs=3):
     rng = np.random.default_rng(1)
     label = np.arange(len(rows)) % 3
@@ -314,6 +323,13 @@ def test_a_first_model_must_beat_the_declared_baseline_too(a_model, judged):
     assert "shop.model:rule" in missing.verdict.reasons[0]
     silent = first_performance(model, dummy(rows), replace(rows, theirs=np.full(len(rows), math.nan)))
     assert silent.verdict.outcome == "inconclusive"
+
+
+def test_beating_the_baseline_is_not_enough(a_model, judged):
+    rows, model = judged((0.1,), (2.0,)), a_model(gate={"baseline": "shop.model:rule"})
+    assert first_performance(model, copied(rows), rows).verdict.outcome == "inconclusive"
+    worse = replace(rows, theirs=judged((0.01,), (0.01,)).ours, ours=rows.theirs)
+    assert first_performance(model, worse, rows).verdict.outcome == "fail"
 
 
 def test_a_baseline_with_better_probabilities_is_not_beaten_by_rank_alone(a_model, judged):
