@@ -29,7 +29,8 @@ from examples.flights.model import build, features  # noqa: E402
 from examples.flights.source import WEATHER, scheduled  # noqa: E402
 from tidegate.config.home import Home  # noqa: E402
 from tidegate.config.project import load_project  # noqa: E402
-from tidegate.gate.judge import judge_candidate  # noqa: E402
+from tidegate.gate.judged import Judged  # noqa: E402
+from tidegate.gate.performance import performance  # noqa: E402
 from tidegate.performance.blocks import blocks_of, cut, paired_difference  # noqa: E402
 from tidegate.performance.metrics import METRICS  # noqa: E402
 from tidegate.performance.tally import Tally, tally_of  # noqa: E402
@@ -126,19 +127,19 @@ def gate_level(rng: np.random.Generator, nights: int, rounds: int) -> None:
         night = rank[NIGHT]
         ats = [np.flatnonzero(np.isin(NIGHT, s)) for s in sets]
         models = [fitted(at, night) for at in ats]
-        own = [tallies(at, night, m.scores) for at, m in zip(ats, models, strict=True)]
         for i, champion in enumerate(models):
             for j, at in enumerate(ats):
                 if i == j:
                     continue
                 fold = (night[at].max() - night[at]) // MODEL.gate.block_nights % 3
                 for kind, scores in zip(outcomes, by_member(champion, at, fold), strict=True):
-                    other = tallies(at, night, scores)
-                    blocks = cut(sorted(other), MODEL.gate.block_nights)
-                    result = judge_candidate(MODEL, blocks_of(own[j], blocks), blocks_of(other, blocks))
-                    found = {c.name: c for c in result.checks if c.role == "better"}
+                    cuts = np.full(len(at), 0.2)
+                    names = np.char.zfill(night[at].astype(str), 4)
+                    rows = Judged(names, Y[at], models[j].scores, scores, cuts, cuts)
+                    result = performance(MODEL, rows, look=MODEL.gate.looks, spent=[], window="2013-12-31")
+                    found = {line.name: line for line in result.lines if line.role == "better"}
                     proven = [found[m].outcome == "pass" for m in ("roc_auc", "kpi")]
-                    outcomes[kind].append((result.verdict.outcome, *proven, found["roc_auc"].gain))
+                    outcomes[kind].append((result.verdict.outcome, *proven, found["roc_auc"].observed))
     print(f"\nEqually trained on {nights} random nights each, {len(outcomes['one member'])} pairs:")
     for kind, found in outcomes.items():
         verdicts = [f[0] for f in found]

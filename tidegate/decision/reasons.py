@@ -24,7 +24,7 @@ def judge_decay(model: Model, reference: Sequence[Tally], recent: Sequence[Tally
     Fails (decay) when the drop exceeds `retrain.decay_margin` and its upper confidence
     bound is below zero. The question is asked every night, so the yearly error
     `retrain.decay_alpha` is shared (Bonferroni) over the disjoint stretches of
-    `retrain.decay_nights` in a year, `LOOKS` to each; `benchmarks/gate_size.py` measures
+    `retrain.decay_nights` in a year, `LOOKS` to each; `benchmarks/false_decay.py` measures
     what a year comes to.
     Inconclusive with too few blocks that have rows, or where the metric is not defined.
 

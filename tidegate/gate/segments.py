@@ -28,7 +28,7 @@ from tidegate.verdicts import Outcome, Verdict
 Floats = NDArray[np.float64]
 LEAST_BLOCKS = 4
 DOUBLED = 1.0
-"""A rise of the loss by its whole: a segment in which not even that would show is unknown."""
+"""A rise of the loss by its whole (or twice the margin): a segment in which not even that would show is unknown."""
 TOLD = 20
 """Unknown segments of a column that get a line; the rest is counted."""
 
@@ -158,7 +158,7 @@ def _judge(known: Sequence[_Harm], margin: float, alpha: float) -> list[Line]:
     lines = []
     for harm, proven in zip(known, harmed, strict=True):
         low, high = harm.rise.lower(each), harm.rise.upper(each)
-        blind = harm.rise.value - low > DOUBLED - margin
+        blind = harm.rise.value - low > max(DOUBLED, 2 * margin) - margin
         outcome: Outcome = "fail" if proven else "inconclusive" if blind else "pass"
         tail = {
             "fail": f"proven above {margin:.0%}",

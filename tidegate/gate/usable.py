@@ -45,7 +45,7 @@ def _wrong_scores(model: Model, scores: NDArray[Any]) -> str:
         return f"has scores of {known} classes, {classes} are declared"
     if model.kind != "multiclass" and scores.ndim != 1:
         return f"has {scores.shape[1]} scores a row, 1 expected"
-    if not np.issubdtype(scores.dtype, np.number):
+    if scores.dtype.kind not in "iuf":
         return "has scores that are no numbers"
     bad = ~np.isfinite(scores)
     if bad.any():
@@ -56,14 +56,14 @@ def _wrong_scores(model: Model, scores: NDArray[Any]) -> str:
 
 
 def _wrong_labels(model: Model, labels: NDArray[Any]) -> str:
-    if not np.issubdtype(labels.dtype, np.number):
+    if labels.dtype.kind not in "biuf":
         return "labels are no numbers"
     known = (
         np.isfinite(labels) if model.kind == "regression" else np.isin(labels, range(len(model.label.classes or ())))
     )
     if not known.all():
         return f"{int((~known).sum()):,} of {len(labels):,} labels are {_none(model)}"
-    if model.kind != "regression" and len(np.unique(labels)) < 2:
+    if model.kind != "regression" and labels.min() == labels.max():
         return "the labels are of one class only"
     return ""
 

@@ -205,8 +205,8 @@ def design_effect(metric: Metric, blocks: Sequence[Tally], row_variance: float) 
 def effective_rows(values: Floats, night: NDArray[Any], block: int) -> float:
     """Rows after dependence: what independent rows would bound the mean of `values` as well.
 
-    ``n`` over the design effect ``n · se² / variance`` (Kish 1965) of blocks of `block` nights, at most ``n``; NaN
-    where all values are the same or the error is unknown.
+    ``n`` over the design effect ``n · se² / variance`` (Kish 1965) of whole blocks of `block` nights, at most the
+    ``n`` rows in them; NaN where all values are the same or the error is unknown.
 
     Parameters
     ----------
@@ -230,4 +230,5 @@ def effective_rows(values: Floats, night: NDArray[Any], block: int) -> float:
     variance = float(np.var(values)) if len(values) else 0.0
     if not variance > 0 or math.isnan(found.se):
         return math.nan
-    return len(values) / max(1.0, len(values) * found.se**2 / variance)
+    n = int(sum(rows[p].sum() for p in parts))
+    return n / max(1.0, n * found.se**2 / variance)

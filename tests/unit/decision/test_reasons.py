@@ -74,7 +74,7 @@ def test_the_error_of_a_year_is_shared_over_its_looks(a_model):
 
 
 def test_a_year_without_drift_is_rarely_called_decay(model):
-    # benchmarks/gate_size.py is the heavy version, with areas and autocorrelation.
+    # benchmarks/false_decay.py is the heavy version, with areas and autocorrelation.
     rng, years, called = np.random.default_rng(7), 12, 0
     for _ in range(years):
         nights = losses(0.4 + 0.2 * rng.standard_normal(60 + 306), 900)

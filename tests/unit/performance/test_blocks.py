@@ -6,7 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.errors import UsageError
-from tidegate.performance.blocks import Estimate, blocks_of, cut, design_effect, difference, level, paired_difference
+from tidegate.performance.blocks import (
+    Estimate,
+    blocks_of,
+    carried,
+    cut,
+    design_effect,
+    difference,
+    effective_rows,
+    level,
+    paired_difference,
+    paired_nights,
+    weighted,
+    widened,
+    widening,
+)
 from tidegate.performance.metrics import METRICS, roc_auc
 from tidegate.performance.tally import EMPTY, NO_CONFUSION, NO_HIST, Tally, tally_of
 
@@ -97,7 +111,7 @@ def test_blocks_without_rows_count_nothing():
 
 @pytest.mark.parametrize("blocks", [6, 10, 19])
 def test_two_equal_models_are_rarely_told_apart_when_days_have_shocks(blocks):
-    # benchmarks/gate_size.py is the heavy version, with areas and autocorrelation.
+    # benchmarks/gate_figures.py is the heavy version, with areas and autocorrelation.
     rng, rounds, alpha = np.random.default_rng(blocks), 600, 0.1 / 3
     wrong = covered = 0
     for _ in range(rounds):
@@ -115,3 +129,64 @@ def test_an_area_is_taken_within_blocks_so_that_their_levels_do_not_mix(a_model)
     assert roc_auc(low + high) < 1
     assert level(roc_auc, [low, high]).value == 1
     assert paired_difference(roc_auc, [low, high], [high, low]).value == 0
+
+
+def autoregression(rng, rounds, nights, kept):
+    out = rng.standard_normal((rounds, nights))
+    for night in range(1, nights):
+        out[:, night] = kept * out[:, night - 1] + math.sqrt(1 - kept**2) * out[:, night]
+    return out
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.6])
+@pytest.mark.parametrize("block", [1, 3])
+def test_a_mean_varies_as_much_more_as_the_widening_says(kept, block):
+    x = autoregression(np.random.default_rng(1), 4000, 240, kept)
+    within = x.reshape(4000, -1, block).mean(axis=2).var(ddof=1) / (240 / block)
+    assert x.mean(axis=1).var() / within == pytest.approx(widening(kept, block), rel=0.08)
+
+
+def test_what_is_carried_is_an_upper_estimate():
+    rng = np.random.default_rng(2)
+    for kept in (0.0, 0.3):
+        found = np.array([carried(x) for x in autoregression(rng, 300, 60, kept)])
+        assert kept < found.mean() < kept + 0.2
+    assert carried([math.nan, 1, math.inf, 2]) == 0.8
+    assert carried([5.0] * 9) == 0.0
+
+
+@pytest.mark.parametrize("blocks", [6, 20])
+def test_nights_that_hang_together_do_not_break_the_level(blocks):
+    # Without widening the rate is twice the level at .004 with 20 blocks; benchmarks/gate_figures.py has more.
+    rng, rounds, alpha = np.random.default_rng(blocks), 4000, 0.0167
+    wrong = {"plain": 0, "widened": 0}
+    for x in autoregression(rng, rounds, 3 * blocks, 0.3):
+        plain = weighted(x.reshape(-1, 3).mean(axis=1), np.full(blocks, 100))
+        for name, found in (("plain", plain), ("widened", widened(plain, x, 3))):
+            wrong[name] += found.lower(alpha) > 0 or found.upper(alpha) < 0
+    assert wrong["widened"] / rounds / 2 < 1.2 * alpha
+    assert wrong["plain"] / rounds / 2 > 1.3 * alpha
+
+
+def test_nightly_tallies_are_paired_in_blocks_and_widened():
+    means = np.repeat([0.1, 0.5, 0.2, 0.6], 6)
+    ours = dict(zip([f"{i:02}" for i in range(24)], losses(5 + means), strict=True))
+    theirs = dict(zip(ours, losses(np.full(24, 5.0)), strict=True))
+    blocks = cut(sorted(ours), 3)
+    plain = paired_difference(LOSS, blocks_of(ours, blocks), blocks_of(theirs, blocks))
+    found = paired_nights(LOSS, ours, theirs, blocks)
+    assert found.value == plain.value
+    assert found.se == pytest.approx(plain.se * math.sqrt(widening(carried(means), 3)))
+    assert found.se > 1.3 * plain.se
+    assert math.isnan(paired_nights(LOSS, {}, {}, []).value)
+
+
+def test_effective_rows_shrink_with_the_shocks():
+    rng = np.random.default_rng(3)
+    night = np.repeat([f"{i:03}" for i in range(300)], 40)
+    rows = rng.normal(0, 1, 12_000)
+    shocked = rows + np.repeat(rng.normal(0, 0.5, 300), 40)
+    assert effective_rows(rows, night, 3) > 0.6 * len(rows)
+    assert effective_rows(shocked, night, 3) == pytest.approx(len(rows) * 1.25 / 11, rel=0.3)
+    assert math.isnan(effective_rows(np.ones(12), night[:12], 3))
+    assert math.isnan(effective_rows(np.zeros(0), night[:0], 3))
