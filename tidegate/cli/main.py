@@ -58,9 +58,9 @@ def main() -> None:
     """Entry point: a fault is one line on stderr and its own exit code."""
     from pydantic import ValidationError
 
-    from tidegate.cli import alarms, config, detectors, inspect, oncall, profiles, quarantine, report, run
+    from tidegate.cli import alarms, config, detectors, inspect, mitigate, oncall, profiles, quarantine, report, run
 
-    for room in (run, inspect, report, alarms, oncall, detectors, quarantine, config, profiles):
+    for room in (run, inspect, report, alarms, oncall, detectors, quarantine, config, profiles, mitigate):
         room.add_to(app)
     try:
         app()
