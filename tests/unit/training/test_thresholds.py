@@ -96,13 +96,14 @@ def test_it_is_near_fairlearns_optimum_which_draws_lots(strict, criterion):
 
     class Scores(BaseEstimator):
         def fit(self, x, y):
+            self.fitted_ = True
             return self
 
         def predict(self, x):
             return np.asarray(x)[:, 0]
 
     exact = ThresholdOptimizer(
-        estimator=Scores(), constraints=criterion, objective="balanced_accuracy_score", prefit=True,
+        estimator=Scores().fit(scores, y), constraints=criterion, objective="balanced_accuracy_score", prefit=True,
         predict_method="predict",
     )  # fmt: skip
     exact.fit(scores[:, None], y, sensitive_features=values)
