@@ -67,6 +67,7 @@ def main() -> None:
         evidence,
         explain,
         inspect,
+        mitigate,
         oncall,
         profiles,
         quarantine,
@@ -75,7 +76,7 @@ def main() -> None:
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    for room in (*rooms, ci):
+    for room in (*rooms, mitigate, ci):
         room.add_to(app)
     try:
         app()

@@ -254,9 +254,9 @@ def _line(model: Model, c: Compared, alpha: float, tests: int) -> Line:
     allowed = f"at least {settings.min_ratio:g}" if c.log else f"{settings.max_gap:g} allowed"
     unit = "ratio" if c.log else "gap"
     name = f"{c.criterion} [{c.column}]"
-    reason = f"{name}: {worst.rate} of {groups}, {unit} {c.observed:.3f} ({allowed}), {how}"
+    reason = f"{name}: {worst.rate} of {groups}, {unit} {_figure(c.observed)} ({allowed}), {how}"
     # A chance that some pair's bound is too far, summed over pairs: the power is at least the rest.
-    miss = sum(float(2 * norm.sf(c.limit / p.se - reach(alpha, p.df)).sum()) for p in c.pairs)
+    miss = sum(float(2 * norm.sf(c.limit / np.maximum(p.se, 1e-12) - reach(alpha, p.df)).sum()) for p in c.pairs)
     bounds = (math.exp(-upper), math.exp(-lower)) if c.log else (lower, upper)
     role = "fairness" if c.criterion in settings.criteria else "shown"
     limit = settings.min_ratio if c.log else settings.max_gap
@@ -264,6 +264,10 @@ def _line(model: Model, c: Compared, alpha: float, tests: int) -> Line:
         name, role, outcome, c.observed, limit, reason, se=se, lower=bounds[0], upper=bounds[1], n=c.rows,
         n_eff=c.rows / float(worst.effect()[i]), power=max(0.0, 1 - miss), more_nights=more,
     )  # fmt: skip
+
+
+def _figure(value: float) -> str:
+    return "unknown" if math.isnan(value) else f"{value:.3f}"
 
 
 def _shown(c: Compared, apart: float) -> str:

@@ -26,12 +26,12 @@ class Rate:
 
 
 def decisions(model: Model, scores: Floats, cuts: Floats) -> Floats:
-    """The predicted class positions of rows (regression: the predictions), shape (n,)."""
+    """The predicted class positions of rows (regression: the predictions), shape (n,); NaN where a score is."""
     if model.kind == "regression":
         return scores
     if model.kind == "multiclass":
-        return np.asarray(scores.argmax(axis=1), dtype=np.float64)
-    return np.asarray(scores >= cuts, dtype=np.float64)
+        return np.where(np.isfinite(scores).all(axis=1), scores.argmax(axis=1), math.nan)
+    return np.where(np.isfinite(scores), scores >= cuts, math.nan)
 
 
 def texts(values: NDArray[Any]) -> NDArray[Any]:
@@ -55,7 +55,7 @@ def rates_of(model: Model, judged: Judged, criterion: str) -> list[Rate]:
     classes = [1] if model.kind == "binary" else range(len(model.label.classes or ()))
     rates = []
     for c in classes:
-        mine, other = (ours == c).astype(np.float64), (theirs == c).astype(np.float64)
+        mine, other = (ours == c).astype(np.float64), np.where(np.isnan(theirs), math.nan, theirs == c)
         tail = "" if model.kind == "binary" else f" of class {(model.label.classes or ())[c]}"
         if criterion == "equalized_odds":
             rates.append(Rate(f"true positive rate{tail}", mine, other, label == c))
