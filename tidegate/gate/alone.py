@@ -35,6 +35,8 @@ class Alone:
         Of a regression, the share of rows on which it equals the label, beyond what chance would give.
     sharp, smooth : ndarray, shape (n, classes)
         Cross-fitted shares of each class: by small leaves, and by a smooth curve. No columns for a regression.
+    repeated : ndarray of bool, shape (n,)
+        Rows whose value (or lack of one) many others have.
     """
 
     auc: float
@@ -45,6 +47,7 @@ class Alone:
     n: int
     sharp: Floats
     smooth: Floats
+    repeated: Flags
 
 
 def alone(kind: str, column: pa.ChunkedArray, label: NDArray[Any], night: NDArray[Any]) -> Alone:
@@ -83,9 +86,10 @@ def alone(kind: str, column: pa.ChunkedArray, label: NDArray[Any], night: NDArra
     area, se = _best(kind, sharp, x, label, fold, np.ones(len(label), bool), words)
     some, _ = _best(kind, sharp, x, label, fold, present, words) if not present.all() else (area, se)
     equal = _equal(x, present, label) if kind == "regression" and not words else 0.0
-    none = np.zeros((len(label), 0))
-    return Alone(area, se, some, float(present.mean()), equal, len(label), sharp if classes else none,
-                 smooth if classes else none)  # fmt: skip
+    _, at, counts = np.unique(np.where(present | words, x, np.inf), return_inverse=True, return_counts=True)
+    if not classes:
+        sharp = smooth = np.zeros((len(label), 0))
+    return Alone(area, se, some, float(present.mean()), equal, len(label), sharp, smooth, counts[at] > COMMON)
 
 
 def _codes(column: pa.ChunkedArray) -> Floats:
@@ -106,8 +110,9 @@ def _numbers(column: pa.ChunkedArray) -> Floats:
 def _leaves(x: Floats, targets: Floats, new: Floats) -> Floats:
     from sklearn.tree import DecisionTreeRegressor
 
-    # A value that comes again and again speaks for itself, and not for what lies beside it.
-    values, counts = np.unique(x[np.isfinite(x)], return_counts=True)
+    # A value that comes again and again, none at all too, speaks for itself and not for what lies beside it.
+    x, new = np.where(np.isnan(x), np.inf, x), np.where(np.isnan(new), np.inf, new)
+    values, counts = np.unique(x, return_counts=True)
     common = values[counts >= max(COMMON, len(x) // 400)]
     out, rest, other = _means(x, targets, new), ~np.isin(x, common), ~np.isin(new, common)
     if rest.sum() < 2 * COMMON or not other.any():
@@ -117,6 +122,7 @@ def _leaves(x: Floats, targets: Floats, new: Floats) -> Floats:
     centre, spread = (float(np.median(finite)), float(finite.std())) if len(finite) else (0.0, 1.0)
     scale = spread if 0 < spread < math.inf else 1.0
     least = max(COMMON, len(x) // 400)
+    x, new = np.where(np.isinf(x), np.nan, x), np.where(np.isinf(new), np.nan, new)
     tree = DecisionTreeRegressor(max_leaf_nodes=LEAVES, min_samples_leaf=least, random_state=0)
     tree.fit(((x[rest] - centre) / scale)[:, None], targets[rest])
     out[other] = np.asarray(tree.predict(((new[other] - centre) / scale)[:, None])).reshape(int(other.sum()), -1)

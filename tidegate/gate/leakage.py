@@ -129,17 +129,19 @@ def certain(what: Alone, label: NDArray[Any]) -> Mapping[str, Region]:
             # Rows that the smooth curve finds certain, too, are the honest end of a strong feature.
             at = (guess == c) & (what.sharp[:, c] >= 1 - allowed) & (expected > JUMP * allowed)
             every |= at
-            classes += int(at.sum() >= MIN_CLASS)
+            classes += int(at.sum() >= MIN_CLASS // 2)
             if share <= 1 - SMALLEST:
                 picked[f"class {c}"] = at
     if classes > 1:
         picked["the class"] = every
     out: dict[str, Region] = {}
-    for name, at in picked.items():
+    # Small leaves that are pure by chance must not spoil a value that is: values that come again are asked alone, too.
+    regions = [(name, at & part) for part in (what.repeated, True) for name, at in picked.items()]
+    for name, at in regions:
         m, wrong = int(at.sum()), int((label[at] != guess[at]).sum())
         bound = float(beta.ppf(0.95, wrong + 1, m - wrong)) if wrong < m else 1.0
         usual = float(expected[at].mean()) if m else 0.0
-        if bound <= ERROR and usual > JUMP * bound:
+        if bound <= ERROR and usual > JUMP * bound and (name not in out or m > out[name].rows):
             out[name] = Region(m, bound, usual)
     return out
 

@@ -116,10 +116,9 @@ def _parts(model: Model, rows: Labelled) -> dict[str, NDArray[np.bool_]]:
     n = len(rows.label)
     parts = {"": np.ones(n, dtype=bool)}
     for column, values in rows.groups.items():
-        for value in np.unique(values.astype(str)).tolist():
-            at = values.astype(str) == value
-            if model.gate.robustness.min_share * n <= at.sum() < n:
-                parts[f" [{column}={value}]"] = at
+        names, at, counts = np.unique(values.astype(str), return_inverse=True, return_counts=True)
+        for i in np.flatnonzero((counts >= model.gate.robustness.min_share * n) & (counts < n)).tolist():
+            parts[f" [{column}={names[i]}]"] = at == i
     return parts
 
 

@@ -54,9 +54,12 @@ def ranked_by_blocks(
 
     Blocks in which it is not defined count nothing; parameters and bounds as of `mean_by_blocks`.
     """
-    tallies = []
-    for part in cut(sorted(nights), block):
-        at = np.isin(night, part)
+    tallies, blocks = [], cut(sorted(nights), block)
+    names, code = np.unique(night, return_inverse=True)
+    block_of = {n: i for i, part in enumerate(blocks) for n in part}
+    row = np.array([block_of.get(n, -1) for n in names.tolist()], dtype=np.int64)[code]
+    for i in range(len(blocks)):
+        at = row == i
         if at.any():
             sums = {"n": float(at.sum()), "value": ranked(kind, scores[at], label[at])}
             tallies.append(Tally(sums, NO_HIST, NO_CONFUSION))
