@@ -69,6 +69,7 @@ def fresh(
             "digest": digest,
             "columns": columns,
             "recent": None,
+            "max_latency": settings.max_latency,
             "tidegate": tidegate.__file__,
             "paths": [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages")],
             # More than any model may add, so that it is told, and far less than would harm its neighbours.
@@ -89,7 +90,9 @@ def _run(request: Mapping[str, Any], room: Path, limit: float) -> dict[str, Any]
     """The child's answer, or how it ended."""
     home = room / "home"
     home.mkdir()
-    environment = {k: os.environ[k] for k in KEPT if k in os.environ} | {"HOME": str(home), "TMPDIR": str(home)}
+    # One thread: single rows on many threads mostly measure what else the machine does.
+    environment = {"OMP_NUM_THREADS": "1"} | {k: os.environ[k] for k in KEPT if k in os.environ}
+    environment |= {"HOME": str(home), "TMPDIR": str(home)}
     child = subprocess.Popen(
         [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-X", "faulthandler", str(CHILD)],
         stdin=subprocess.PIPE,
