@@ -117,13 +117,15 @@ kpi: {unit: points, per_unit_error: -1}
 retrain: {policy: never}
 """
 CLINIC = """\
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 
 def build(params):
-    return make_pipeline(StandardScaler(), Ridge(alpha=params["alpha"], random_state=params["random_state"]))
+    ridge = Ridge(alpha=params["alpha"], random_state=params["random_state"])
+    return make_pipeline(SimpleImputer(), StandardScaler(), ridge)
 
 
 def features(frame):

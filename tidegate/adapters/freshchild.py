@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import resource
+import signal
 import sys
 import time
 from pathlib import Path
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 ROWS = 10_000
 SINGLES = 100
 FEW = 1000
+ROUNDS = 3
+GRACE = 5
 
 
 def main() -> None:
@@ -33,6 +36,8 @@ def main() -> None:
     request: dict[str, Any] = json.load(sys.stdin)
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the user's code prints is not the answer
+    # Ended by the parent, who says so; by itself if the parent is gone.
+    signal.setitimer(signal.ITIMER_REAL, request["time_limit"] + GRACE)
     _limit(request["limits"])
     _paths(request["paths"], request["tidegate"])
     json.dump(_answer(request), answer)
@@ -78,7 +83,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     base = probe if recent is None or not recent.num_rows else recent
     told["probe"], told["recent"] = _scored(package, probe), None if recent is None else _scored(package, recent)
     told["edges"] = _edges(package, base.select(list(package.spec["features"])).slice(0, FEW), request)
-    told |= _speed(package, base)
+    told |= _speed(package, base, float(request["max_latency"]))
     told["memory_mib"] = (_peak() - before) / 2**20
     return told
 
@@ -94,7 +99,11 @@ def _edges(package: Loaded, rows: pa.Table, request: dict[str, Any]) -> list[dic
     """What became of each edge: the fault, if it had one, and how far it is from what it must be."""
     from tidegate.gate.edges import edges_of
 
-    told, usual = [], package.scores(rows) if rows.num_rows else None
+    told = []
+    try:
+        usual = package.scores(rows)
+    except Exception:  # told of the probe and the recent rows already
+        usual = None
     for edge in edges_of(rows, package.spec["features"], request["columns"]):
         one: dict[str, Any] = {"name": edge.name, "kind": edge.kind, "rows": edge.rows.num_rows}
         try:
@@ -131,7 +140,7 @@ def _apart(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
     return float((np.abs(a - b) / np.maximum(1, np.abs(b))).max()) if a.size else 0.0
 
 
-def _speed(package: Loaded, rows: pa.Table) -> dict[str, Any]:
+def _speed(package: Loaded, rows: pa.Table, limit: float) -> dict[str, Any]:
     """Seconds for 10,000 rows; milliseconds of single rows, and whether alone they score as in company."""
     import numpy as np
 
@@ -142,19 +151,29 @@ def _speed(package: Loaded, rows: pa.Table) -> dict[str, Any]:
         started = time.perf_counter()
         scores = package.scores(many)
         seconds = time.perf_counter() - started
-        spent, apart = [], []
-        for i in np.linspace(0, rows.num_rows - 1, SINGLES).astype(int).tolist():
-            at = rows.slice(i, 1)
-            started = time.perf_counter()
-            alone = package.scores(at)
-            spent.append((time.perf_counter() - started) * 1e3)
-            if i < ROWS:
-                apart.append(_apart(alone, scores[i : i + 1]))
+        for _ in range(ROUNDS):
+            p50, p95, p99, apart = _singles(package, many, scores)
+            # What else the machine does can only add: a round that keeps the limit shows what the model needs.
+            if p95 <= limit:
+                break
     except Exception as fault:
         return {"speed_fault": _said(fault)}
+    return {"batch_seconds": seconds, "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "alone": apart, "singles": SINGLES}
+
+
+def _singles(package: Loaded, rows: pa.Table, scores: NDArray[np.float64]) -> tuple[float, float, float, float | None]:
+    """Quantiles of milliseconds, and the largest difference from the same rows' scores in company."""
+    import numpy as np
+
+    spent, apart = [], []
+    for i in np.linspace(0, rows.num_rows - 1, SINGLES).astype(int).tolist():
+        at = rows.slice(i, 1)
+        started = time.perf_counter()
+        alone = package.scores(at)
+        spent.append((time.perf_counter() - started) * 1e3)
+        apart.append(_apart(alone, scores[i : i + 1]))
     p50, p95, p99 = np.quantile(spent, (0.5, 0.95, 0.99)).tolist()
-    worst = None if None in apart else max(a for a in apart if a is not None)
-    return {"batch_seconds": seconds, "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "alone": worst, "singles": SINGLES}
+    return p50, p95, p99, None if None in apart else max(a for a in apart if a is not None)
 
 
 def _versions(folder: Path) -> dict[str, list[str | None]]:

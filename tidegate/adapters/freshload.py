@@ -69,10 +69,12 @@ def fresh(
             "digest": digest,
             "columns": columns,
             "recent": None,
+            "max_latency": settings.max_latency,
             "tidegate": tidegate.__file__,
             "paths": [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages")],
-            # More than any model may add, so that it is told, and far less than would harm its neighbours.
-            "limits": {"RLIMIT_DATA": settings.max_memory * (1 << 20) + 8 * GIB, "RLIMIT_FSIZE": GIB // 16},
+            # The libraries need some of it; what a model takes beyond its limit is told, unless it goes on and on.
+            "limits": {"RLIMIT_DATA": settings.max_memory * (1 << 20) + 2 * GIB, "RLIMIT_FSIZE": GIB // 16},
+            "time_limit": settings.time_limit,
         }
         if recent is not None:
             pq.write_table(recent, room / "recent.parquet")
@@ -89,7 +91,11 @@ def _run(request: Mapping[str, Any], room: Path, limit: float) -> dict[str, Any]
     """The child's answer, or how it ended."""
     home = room / "home"
     home.mkdir()
-    environment = {k: os.environ[k] for k in KEPT if k in os.environ} | {"HOME": str(home), "TMPDIR": str(home)}
+    # One thread: single rows on many threads mostly measure what else the machine does.
+    environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} | {
+        k: os.environ[k] for k in KEPT if k in os.environ
+    }
+    environment |= {"HOME": str(home), "TMPDIR": str(home)}
     child = subprocess.Popen(
         [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-X", "faulthandler", str(CHILD)],
         stdin=subprocess.PIPE,

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tidegate.errors import RegistryError, TidegateError
-from tidegate.lineage.usercode import PACKAGE, load_copied
+from tidegate.errors import RegistryError
+from tidegate.lineage.usercode import PACKAGE, load_copied, package_of
 
 # Exact types that scikit-learn's own estimators are made of and skops asks about.
 TRUSTED = (
@@ -112,7 +112,7 @@ def types_in(thing: str, file: Path) -> list[str]:
     try:
         _check_zip(thing, file)
         types = list(skops.io.get_untrusted_types(file=file))
-    except TidegateError:
+    except RegistryError:
         raise
     except Exception as fault:  # whatever a file that somebody made may provoke in zipfile, json, NumPy or skops
         raise RegistryError(thing, "a skops file", _said(fault), REFUSE) from None
@@ -135,7 +135,7 @@ def build(thing: str, file: Path, types: list[str], user: Path, model: str, dige
         if own:
             _check_own(thing, file, own, user, model, digest)
         return skops.io.load(file, trusted=types)
-    except TidegateError:
+    except RegistryError:
         raise
     except Exception as fault:  # as above
         raise RegistryError(thing, "an estimator that can be built", _said(fault), REFUSE) from None
@@ -163,12 +163,13 @@ def _check_zip(thing: str, file: Path) -> None:
 
 def _check_own(thing: str, file: Path, types: list[str], user: Path, model: str, digest: str) -> None:
     """The user's module may import `run` from anywhere: only what it defines may be named, only classes be called."""
+    package = package_of(model, digest)
     for name in types:
-        package, module, thing_in_it = (*name.split(".", 3)[1:], "")[:3]
-        attribute = thing_in_it.partition(".")[0]
-        found = load_copied(f"{module}:{attribute}", user, model, digest) if module and attribute else None
+        module, _, rest = name.removeprefix(f"{package}.").partition(".")
+        ours = name.startswith(f"{package}.") and rest
+        found = load_copied(f"{module}:{rest.partition('.')[0]}", user, model, digest) if ours else None
         home = getattr(found, "__module__", None)
-        if found is None or home != f"{PACKAGE}.{package}.{module}" or not callable(found):
+        if not callable(found) or home != f"{package}.{module}":
             raise RegistryError(thing, "types that the user's code defines", f"{name}, of {home}", REFUSE)
     with zipfile.ZipFile(file) as packed:
         schema = json.loads(packed.read("schema.json"))

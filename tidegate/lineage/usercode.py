@@ -50,6 +50,11 @@ def copy_code(path: str, root: Path, target: Path) -> str:
     return folder_digest(target)
 
 
+def package_of(model: str, digest: str) -> str:
+    """The name that a model's copied code is imported under."""
+    return f"{PACKAGE}.{model.replace('-', '_')}_{digest[:12]}"
+
+
 def load_copied(path: str, folder: Path, model: str, digest: str) -> Callable[..., Any]:
     """The function at `module:function`, imported from copied code.
 
@@ -57,7 +62,7 @@ def load_copied(path: str, folder: Path, model: str, digest: str) -> Callable[..
     model live side by side, each with the code that it was trained with.
     """
     module, function = path.split(":")
-    package = f"{PACKAGE}.{model.replace('-', '_')}_{digest[:12]}"
+    package = package_of(model, digest)
     sys.path_importer_cache[str(folder)] = FileFinder(str(folder), (_Uncached, SOURCE_SUFFIXES))
     for name, where in ((PACKAGE, []), (package, [str(folder)])):
         made = sys.modules.setdefault(name, types.ModuleType(name))
