@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tidegate.adapters.packages import Loaded
 from tidegate.config.dataset import Dataset
@@ -102,11 +103,11 @@ def row_of(stores: Stores, model: Model, package: Loaded, text: str, window: str
     known = [s.window for s in stores.data.many("batches", dataset.name, wanted) if s.rows][::-1]
     for i in range(0, len(known), CHUNK):
         ids = stores.data.read("batches", dataset.name, known[i : i + CHUNK], columns=["row_id"])
-        here = ids.filter(pa.compute.equal(ids["row_id"], text))
+        here = ids.filter(pc.equal(ids["row_id"], text))
         if here.num_rows:
             night = max(here["window"].to_pylist())
             rows = stores.data.read("batches", dataset.name, [night], columns=["row_id", *features])
-            return rows.filter(pa.compute.equal(rows["row_id"], text)).slice(0, 1)
+            return rows.filter(pc.equal(rows["row_id"], text)).slice(0, 1)
     raise UsageError(f"row {text[:60]}", f"a row of dataset {dataset.name}", f"none in {len(known)} windows",
                      'name another id, or give the row itself: --row \'{"column": value, ...}\'')  # fmt: skip
 
@@ -240,7 +241,7 @@ def _near(
     """The nearest reference rows other than the row itself; of what is private, only how far it is."""
     hidden, classes = private(dataset), package.spec["classes"]
     if own is not None:
-        reference = reference.filter(pa.compute.not_equal(reference["row_id"], own))
+        reference = reference.filter(pc.not_equal(reference["row_id"], own))
     out = []
     for n in neighbours(row, reference, k):
         label = n.row["label"]
