@@ -30,8 +30,6 @@ FIGURES: Final = {
     "roc": ("ROC", "averaged over blocks; its area is the ROC AUC that is judged"),
     "pr": ("Precision and recall", "averaged over blocks"),
     "reliability": ("Reliability", "95 % block intervals; grey: where a perfect model's rates lie"),
-    "scores-ours": ("Scores of the candidate", "by whether the row came true"),
-    "scores-theirs": ("Scores of the other side", "by whether the row came true"),
 }
 
 
@@ -78,13 +76,17 @@ def gate_page(document: Mapping[str, Any]) -> str:
             offered=bool(offer),
             protected=bool(model["protected"]),
             views=[v["name"] for v in data["views"]],
-            figures=_figures(data),
-            absent={plain(k): plain(v) for k, v in (curves.get("absent") or {}).items()},
+            figures=_figures(data, names),
+            absent={
+                plain(k): plain(v)
+                for k, v in (curves.get("absent") or {}).items()
+                if k not in ("segments", "protected")
+            },
             behind=behind(curves, names),
             levels=levels(curves, names),
             permutation=importance_bars(explained.get("permutation") or (), "mean"),
             shap=importance_bars(explained.get("shap") or (), "mean_abs"),
-            additivity=figure(explained.get("additivity"), 9) if explained.get("additivity") is not None else "",
+            additivity=f"{explained['additivity']:.1e}" if explained.get("additivity") is not None else "",
             counterfactuals=[counterfactual_words(c) for c in explained.get("counterfactuals") or ()],
             other_explanations=other(explained),
             row_tests=line_groups({**x, "role": "shown"} for x in shown.get("row_tests") or ()),
@@ -130,10 +132,13 @@ def _budget(error: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     return out
 
 
-def _figures(data: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+def _figures(data: Mapping[str, Any], names: Mapping[str, str]) -> list[tuple[str, str, str, str]]:
     """Id, name, note and alternative text of each chart."""
     first = data["views"][0]["charts"] if data["views"] else {}
-    out = [(key, *FIGURES[key], plain(chart["alt"])) for key, chart in first.items()]
+    scores = {
+        f"scores-{s}": (f"Scores of {n}", "filled: rows of the class; line: all others") for s, n in names.items()
+    }
+    out = [(key, *(FIGURES | scores)[key], plain(chart["alt"])) for key, chart in first.items()]
     for key, chart in data["fixed"].items():
         name = key.removeprefix("blocks-")
         if name == key:

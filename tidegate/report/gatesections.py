@@ -102,8 +102,8 @@ def line_groups(lines: Iterable[Mapping[str, Any]]) -> tuple[Group, ...]:
     out = []
     for role, lines_of in by_role.items():
         some = sorted(lines_of, key=lambda x: _ORDER.get(str(x["outcome"]), 1))
-        drawn = whiskers(some, [wanted(x) for x in some])
-        rows = [_line(x, w) for x, w in zip(some, drawn, strict=True)]
+        sides = _sides(some)
+        rows = [_line(x, s, w) for x, s, w in zip(some, sides, whiskers(some, sides), strict=True)]
         shown = max(OPEN, sum(x["outcome"] != "pass" for x in some))
         out.append(
             Group(ROLES.get(role, plain(first_upper(role.replace("_", " ")))), tuple(rows[:shown]), tuple(rows[shown:]))
@@ -132,14 +132,20 @@ def wanted(line: Mapping[str, Any]) -> str:
     return "≥" if (observed > limit) == (outcome == "pass") else "≤"
 
 
-def _line(line: Mapping[str, Any], whisker: Whisker | None) -> LineRow:
+def _sides(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The side of each line's limit; one that cannot be told is that of the lines of the same measure."""
+    sides = [wanted(x) for x in lines]
+    known = {str(x["name"]).split(" [", 1)[0]: s for x, s in zip(lines, sides, strict=True) if s}
+    return [s or known.get(str(x["name"]).split(" [", 1)[0], "") for x, s in zip(lines, sides, strict=True)]
+
+
+def _line(line: Mapping[str, Any], side: str, whisker: Whisker | None) -> LineRow:
     observed, low, high, limit = (line[k] for k in ("observed", "lower", "upper", "limit"))
     places, sign = places_of(observed, low, high, limit), line["role"] in GAINS
     ends = [figure(v, places, sign=sign) for v in (low, high)]
     interval = "" if low is None and high is None else f"{ends[0]} to {ends[1]}"
     if interval and NOTHING in ends:
         interval = f"at least {ends[0]}" if high is None else f"at most {ends[1]}"
-    side = wanted(line)
     name, where = line_name(str(line["name"]))
     return LineRow(
         name=name,
@@ -147,10 +153,10 @@ def _line(line: Mapping[str, Any], whisker: Whisker | None) -> LineRow:
         outcome=line["outcome"] if line["outcome"] in _ORDER else "inconclusive",
         observed=figure(observed, places, sign=sign),
         interval=interval,
-        limit="" if limit is None else f"{side} {number(limit, _enough(limit, places))}".strip(),
+        limit="" if limit is None else f"{side} {figure(limit, _enough(limit, places))}".strip(),
         rows=_rows(line["n"], line["n_eff"]) if line["n"] else "",
         power="" if line["power"] is None else percent(line["power"]),
-        reason=reason_words(line["reason"]),
+        reason=reason_words(str(line["reason"]).removeprefix(f"{line['name']}: ")),
         whisker=whisker,
     )
 
@@ -178,14 +184,14 @@ def group_table(column: str, rows: Sequence[Mapping[str, Any]], names: Mapping[s
     header = [first_upper(plain(column)), "Rows", "Share"]
     if "actual" in rows[0]:
         header.append("Came true" if "selected" in rows[0]["ours"] else "Mean actual")
-    header += [f"{first_upper(words.get(k, k.replace('_', ' ')))}, {names[s]}" for k in keys for s in names]
+    header += [first_upper(words.get(k, k.replace("_", " "))) for k in keys]
     out = []
     for r in rows:
         cells = [plain(r["value"]), f"{r['n']:,}", percent(r["share"])]
         if "actual" in r:
             cells.append(figure(r["actual"], 3))
-        out.append((*cells, *(figure(r[s].get(k), 3) for k in keys for s in names)))
-    return Table(f"Both sides by {plain(column)}", tuple(header), tuple(out))
+        out.append((*cells, *(" / ".join(figure(r[s].get(k), 3) for s in names) for k in keys)))
+    return Table(f"By {plain(column)}: {' / '.join(names.values())}", tuple(header), tuple(out))
 
 
 def plain_tables(title: str, value: Any) -> list[Table]:

@@ -66,7 +66,9 @@ def behind(curves: Mapping[str, Any], names: Mapping[str, str]) -> list[Table]:
     if blocks:
         metrics = list(blocks[0]["ours"])
         header = ("Block", "Rows", *(f"{first_upper(metric_name(m))}, {names[s]}" for m in metrics for s in names))
-        by_block = tuple((_span(b), f"{b['n']:,}", *(figure(b[s][m], 4) for m in metrics for s in names)) for b in blocks)
+        by_block = tuple(
+            (_span(b), f"{b['n']:,}", *(figure(b[s][m], 4) for m in metrics for s in names)) for b in blocks
+        )
         out.append(Table("By block of nights", header, by_block))
     return out
 

@@ -56,8 +56,10 @@ ROLES: Final = {
 }
 """Headings of the lines of one role."""
 
+TINY: Final = 1e-4
 GAINS: Final = ("better", "guardrail", "other", "priced")
 _NAMES: Final = METRIC_NAMES | {"roc auc": "ROC AUC", "ece": "ECE", "psi": "PSI"}
+_MINUS = re.compile(r"(?<=[(\s])-(?=\d)")
 _KNOWN = re.compile(r"\b(" + "|".join(re.escape(n) for n in _NAMES) + r")\b")
 
 
@@ -140,7 +142,7 @@ def reason_words(reason: object) -> str:
     >>> reason_words("roc_auc: gain -0.01"), reason_words("=1+1")
     ('ROC AUC: gain −0.01', "'=1+1")
     """
-    return plain(first_upper(gate_reason(str(reason))))
+    return plain(_MINUS.sub("−", first_upper(gate_reason(str(reason)))))
 
 
 def line_name(name: str) -> tuple[str, str]:
@@ -159,8 +161,20 @@ def line_name(name: str) -> tuple[str, str]:
 
 
 def figure(value: float | None, places: int, *, sign: bool = False) -> str:
-    """A number of the document, a dash for none."""
-    return NOTHING if value is None else number(value, places, sign=sign)
+    """A number of the document, a dash for none; what the places would show as 0 in powers of ten.
+
+    Examples
+    --------
+    >>> figure(0.0213, 3, sign=True), figure(3.1e-16, 5), figure(None, 2), figure(0.0, 2)
+    ('+0.021', '3.1e−16', '–', '0')
+    """
+    if value is None:
+        return NOTHING
+    if value == 0:
+        return "0"
+    if abs(value) < 0.5 * 10.0**-places and abs(value) < TINY:
+        return f"{value:.2g}".replace("e-0", "e-").replace("-", "−")
+    return number(value, places, sign=sign)
 
 
 def places_of(*values: float | None) -> int:

@@ -159,10 +159,12 @@ def case(kind="binary", worst=None, **changes):
         Line("training windows", "digests", "pass", math.nan, math.nan, "120 recorded digests are known to control"),
     )
     shown_lines = (
-        Line("roc_auc: DeLong", "shown", "pass", 0.0213, 0.0, "p = 1e-9 if rows were independent", 0.003, 0.015, 0.027, n),
+        Line(
+            "roc_auc: DeLong", "shown", "pass", 0.0213, 0.0, "p = 1e-9 if rows were independent", 0.003, 0.015, 0.027, n
+        ),
     )
     checks = [
-        Check("performance", verdict_of(performance), performance, n, n_eff),
+        Check("performance", verdict_of([x for x in performance if x.name != "kpi"]), performance, n, n_eff),
         Check("segments", verdict_of([x for x in segments if x.outcome != "inconclusive"]), segments, n, n_eff),
         Check("calibration", verdict_of([brier, ece]), (brier, ece), n, n_eff),
         not_asked("fairness", "no protected groups declared"),
@@ -175,7 +177,7 @@ def case(kind="binary", worst=None, **changes):
         ratio = Line("four_fifths [sex]", "fairness", "inconclusive", 0.79, 0.8, "four fifths [sex]: ratio 0.79", 0.03,
                      0.74, 0.85, n, n_eff, more_nights=44.0)  # fmt: skip
         offer = {"column": "sex", "gap_before": 0.16, "gap_after": 0.02, "price": -0.11, "unit": "USD a row",
-                 "by": {"f": {"threshold": 0.27, "selected": 0.31}, "m": {"threshold": 0.33, "selected": 0.30}}}  # fmt: skip
+                 "by": {"f": {"cut": 0.27, "selected": 0.31}, "m": {"cut": 0.33, "selected": 0.30}}}  # fmt: skip
         checks[3] = Check("fairness", verdict_of([gap, ratio]), (gap, ratio), n, n_eff, extra={"offer": offer})
     first, last = judged.nights()[0], judged.nights()[-1]
     keys = {
@@ -187,5 +189,3 @@ def case(kind="binary", worst=None, **changes):
         "spec": SPEC, "digest": "f" * 64, "seconds": {"score": 2.1, "robustness": 6.4, "servability": 9.0},
     }  # fmt: skip
     return document(model=model, **{**keys, **changes})
-
-
