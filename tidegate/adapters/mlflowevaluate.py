@@ -132,5 +132,5 @@ def _quiet(mlflow: Any) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
         mlflow.clear_active_model()
+        logger.setLevel(level)
