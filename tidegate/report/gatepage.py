@@ -11,8 +11,8 @@ from tidegate.report.gatecharts import chart_data
 from tidegate.report.gatesections import (
     counterfactual_words,
     importance_bars,
-    line_groups,
     plain_tables,
+    row_tests,
     sections,
 )
 from tidegate.report.gatetables import behind, levels, lineage, nights, other
@@ -72,9 +72,7 @@ def gate_page(document: Mapping[str, Any]) -> str:
             facts=_facts(document),
             budget=_budget(document["error"]),
             sections=sections(document, names),
-            offer=plain_tables("What the mitigation does", offer) if offer else [],
-            offered=bool(offer),
-            protected=bool(model["protected"]),
+            offer=_offer(offer),
             views=[v["name"] for v in data["views"]],
             figures=_figures(data, names),
             absent={
@@ -89,7 +87,7 @@ def gate_page(document: Mapping[str, Any]) -> str:
             additivity=f"{explained['additivity']:.1e}" if explained.get("additivity") is not None else "",
             counterfactuals=[counterfactual_words(c) for c in explained.get("counterfactuals") or ()],
             other_explanations=other(explained),
-            row_tests=line_groups({**x, "role": "shown"} for x in shown.get("row_tests") or ()),
+            row_tests=row_tests(document),
             lineage=lineage(document),
             nights=nights(document["lineage"]),
             settings=plain_tables("Settings of the gate", model["gate"]),
@@ -147,3 +145,25 @@ def _figures(data: Mapping[str, Any], names: Mapping[str, str]) -> list[tuple[st
             what = first_upper(metric_name(name))
             out.append((key, f"{what} by block of nights", "how much nights differ", chart["alt"]))
     return out
+
+
+def _offer(offer: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The offered mitigation: a sentence, tables, a caution; or why none is offered."""
+    if not offer:
+        return None
+    said = {"why": plain(offer.get("why") or ""), "caution": plain(offer.get("caution") or ""), "tables": []}
+    if not offer.get("offered", True):
+        return said | {"offered": False}
+    words = [f"Thresholds by {plain(offer['column'])}" if offer.get("column") else "Thresholds by group"]
+    words.append("would be a candidate of its own, and must pass this gate like any other.")
+    if (after := offer.get("verdict")) in OUTCOMES:
+        words.append(f"With them the check would read: {OUTCOMES[after]}.")
+    price = offer.get("price")
+    if isinstance(price, Mapping) and price.get("a_row") is not None:
+        bounds = [price.get(k) for k in ("lower", "upper")]
+        between = f" ({figure(bounds[0], 4)} to {figure(bounds[1], 4)})" if None not in bounds else ""
+        words.append(f"Price: {figure(price['a_row'], 4)} {plain(price.get('unit', ''))}{between}; positive is a cost.")
+    left = {k: v for k, v in offer.items() if k in ("by", "gaps", "groups", "price", "reasons")}
+    titles = {"by": "Threshold by group", "gaps": "Gaps before and after", "groups": "What it does to each group"}
+    tables = [t for k, v in left.items() for t in plain_tables(titles.get(k, k), v)]
+    return said | {"offered": True, "words": " ".join(words), "tables": tables}

@@ -14,6 +14,9 @@ from tidegate.report.words import NOTHING, count, decimals, first_upper, listed,
 
 OPEN: Final = 12
 """Lines of one role that passed and are shown at once; the others are a click away."""
+ROW_TESTS: Final = ("delong", "mcnemar")
+"""Lines that take rows for independent: told apart from their check."""
+_USUAL: Final = {"calibration": "≥"}
 _ORDER: Final = {"fail": 0, "inconclusive": 1, "pass": 2}
 
 
@@ -89,9 +92,16 @@ def _section(document: Mapping[str, Any], check: Mapping[str, Any], names: Mappi
         reasons=tuple(reason_words(r) for r in check["reasons"]),
         evidence=_rows(check["n"], check["n_eff"]) if check["n"] else "",
         needed=_nights(check["more_nights"]) if check["outcome"] == "inconclusive" and check["asked"] else "",
-        groups=line_groups(check["lines"]),
+        groups=line_groups(x for x in check["lines"] if x["name"] not in ROW_TESTS),
         tables=tuple(tables),
     )
+
+
+def row_tests(document: Mapping[str, Any]) -> tuple[Group, ...]:
+    """Row tests, wherever they were recorded."""
+    found = [*(document["shown"].get("row_tests") or ())]
+    found += [x for c in document["checks"] for x in c["lines"] if x["name"] in ROW_TESTS]
+    return line_groups({**x, "role": "shown"} for x in found)
 
 
 def line_groups(lines: Iterable[Mapping[str, Any]]) -> tuple[Group, ...]:
@@ -128,7 +138,7 @@ def wanted(line: Mapping[str, Any]) -> str:
     if line["role"] in GAINS or "four_fifths" in str(line["name"]) or "ratio" in str(line["name"]):
         return "≥"
     if observed is None or observed == limit or outcome == "inconclusive":
-        return "≤" if line["role"] in ("robustness", "leakage", "poisoning", "fairness", "servability") else ""
+        return _USUAL.get(str(line["role"]), "≤")
     return "≥" if (observed > limit) == (outcome == "pass") else "≤"
 
 
@@ -272,15 +282,18 @@ def importance_bars(found: Iterable[Mapping[str, Any]], key: str) -> list[Bar]:
 
     return [
         Bar(plain(r["name"]), number(float(r[key]), places), at(float(r[key])) or 0.0, at(r.get("low")),
-            at(r.get("high")), _stable(r.get("stable")))
+            at(r.get("high")), stable_words(r))
         for r in rows
     ]  # fmt: skip
 
 
-def _stable(value: Any) -> str:
+def stable_words(found: Mapping[str, Any]) -> str:
+    """Whether a feature's rank is stable, and in what share of the draws it is kept."""
+    value, keeps = found.get("stable"), found.get("keeps")
     if value is None:
         return NOTHING
-    return ("yes" if value else "no") if isinstance(value, bool) else percent(float(value))
+    said = ("yes" if value else "no") if isinstance(value, bool) else percent(float(value))
+    return said if keeps is None else f"{said}, {percent(float(keeps))}"
 
 
 def counterfactual_words(found: Mapping[str, Any]) -> str:

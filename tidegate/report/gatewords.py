@@ -58,7 +58,7 @@ ROLES: Final = {
 
 TINY: Final = 1e-4
 GAINS: Final = ("better", "guardrail", "other", "priced")
-_NAMES: Final = METRIC_NAMES | {"roc auc": "ROC AUC", "ece": "ECE", "psi": "PSI"}
+_NAMES: Final = METRIC_NAMES | {"ece": "ECE", "delong": "DeLong", "mcnemar": "McNemar"}
 _MINUS = re.compile(r"(?<=[(\s])-(?=\d)")
 _KNOWN = re.compile(r"\b(" + "|".join(re.escape(n) for n in _NAMES) + r")\b")
 
@@ -155,9 +155,7 @@ def line_name(name: str) -> tuple[str, str]:
     """
     what, _, where = name.partition(" [")
     words = _KNOWN.sub(lambda m: _NAMES[m.group()], what)
-    # A column keeps its own spelling; words of ours lose their underscores.
-    words = words.replace("_", " ") if words.islower() or "_" in words else words
-    return plain(first_upper(words)), plain(where.removesuffix("]").replace("=", " = ", 1))
+    return plain(first_upper(words.replace("_", " "))), plain(where.removesuffix("]").replace("=", " = ", 1))
 
 
 def figure(value: float | None, places: int, *, sign: bool = False) -> str:

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from tidegate.report.gatesections import Table, counterfactual_words, group_table, plain_tables
+from tidegate.report.gatesections import Table, counterfactual_words, group_table, plain_tables, stable_words
 from tidegate.report.gatetables import levels, lineage
 from tidegate.report.gatewords import OUTCOMES, chance, figure, head, line_name, outcome_of, reason_words
-from tidegate.report.words import count, day_name, first_upper, listed, metric_name, number, percent, plain, span_name
+from tidegate.report.words import count, day_name, first_upper, listed, metric_name, number, plain, span_name
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~])")
 SHORT: Final = 500
@@ -166,11 +166,11 @@ def _ethics(document: Mapping[str, Any]) -> str:
                 _md(f"Fairness {OUTCOMES[outcome_of(check)]}: {'; '.join(map(reason_words, check['reasons']))}.")
             )
             offer = check["extra"].get("offer") or document["shown"].get("offer")
-            if offer:
+            if offer and offer.get("offered", True):
                 out.append(
                     "A mitigation is offered as a candidate of its own; deciding by a protected column may be unlawful."
                 )
-                out += [_table(t) for t in plain_tables("Offer", offer)]
+                out += [_join(f"**{_md(t.caption)}**", _table(t)) for t in plain_tables("Offer", offer)]
     for column, found in _by_column((document["shown"].get("curves") or {}).get("protected") or ()):
         table = group_table(column, found, _names(document))
         out.append(_join(f"**{_md(table.caption)}**", _table(table)))
@@ -200,7 +200,7 @@ def _explained(document: Mapping[str, Any]) -> str:
     permuted = [r for r in found.get("permutation") or () if r.get("mean") is not None]
     rows = tuple(
         (plain(r["name"]), figure(r["mean"], 4), f"{figure(r.get('low'), 4)} to {figure(r.get('high'), 4)}",
-         _share(r.get("stable")))
+         stable_words(r))
         for r in sorted(permuted, key=lambda r: -r["mean"])[:15]
     )  # fmt: skip
     header = ("Feature", "Rise of the loss when shuffled", "Interval", "Stable")
@@ -219,12 +219,6 @@ def _by_column(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, Sequence[Ma
     for row in rows:
         out.setdefault(str(row["column"]), []).append(row)
     return list(out.items())
-
-
-def _share(value: Any) -> str:
-    if value is None:
-        return "–"
-    return ("yes" if value else "no") if isinstance(value, bool) else percent(float(value))
 
 
 def _md(text: object) -> str:
