@@ -9,7 +9,17 @@ from itertools import groupby
 from typing import Any, Final
 
 from tidegate.report.gatecharts import Whisker, whiskers
-from tidegate.report.gatewords import CHECKS, GAINS, ROLES, figure, line_name, outcome_of, places_of, reason_words
+from tidegate.report.gatewords import (
+    CHECKS,
+    GAINS,
+    ROLES,
+    figure,
+    line_name,
+    outcome_of,
+    own_reason,
+    places_of,
+    reason_words,
+)
 from tidegate.report.words import NOTHING, count, decimals, first_upper, listed, number, percent, plain
 
 OPEN: Final = 12
@@ -166,7 +176,7 @@ def _line(line: Mapping[str, Any], side: str, whisker: Whisker | None) -> LineRo
         limit="" if limit is None else f"{side} {figure(limit, _enough(limit, places))}".strip(),
         rows=_rows(line["n"], line["n_eff"]) if line["n"] else "",
         power="" if line["power"] is None else percent(line["power"]),
-        reason=reason_words(str(line["reason"]).removeprefix(f"{line['name']}: ")),
+        reason=own_reason(line),
         whisker=whisker,
     )
 
@@ -210,7 +220,7 @@ def plain_tables(title: str, value: Any) -> list[Table]:
     Examples
     --------
     >>> [(t.header, t.rows) for t in plain_tables("price", {"column": "sex", "by": {"f": {"cut": 0.5}}})]
-    [(('Price', ''), (('Column', 'sex'),)), (('By', 'Cut'), (('f', '0.5'),))]
+    [(('', ''), (('Column', 'sex'),)), (('By', 'Cut'), (('f', '0.5'),))]
     """
     name = first_upper(plain(title.replace("_", " ")))
     if isinstance(value, Mapping):
@@ -219,7 +229,12 @@ def plain_tables(title: str, value: Any) -> list[Table]:
         rest = {k: v for k, v in value.items() if k not in single and k not in rows}
         out = []
         if single:
-            out.append(Table(name, (name, ""), tuple((_key(k), _text(v)) for k, v in single.items())))
+            out.append(Table(name, ("", ""), tuple((_key(k), _text(v)) for k, v in single.items())))
+        columns_of = {k: v for k, v in rest.items() if isinstance(v, list) and v and not any(map(_nested, v))}
+        if len(columns_of) > 1 and len({len(v) for v in columns_of.values()}) == 1:
+            made = tuple(zip(*([_text(x) for x in v] for v in columns_of.values()), strict=True))
+            out.append(Table(name, tuple(map(_key, columns_of)), made))
+            rest = {k: v for k, v in rest.items() if k not in columns_of}
         # Rows of the same columns are one table, others one each.
         if rows and (not single or (len({tuple(v) for v in rows.values()}) == 1 and len(rows) > 1)):
             columns = list(dict.fromkeys(k for v in rows.values() for k in v))
@@ -233,7 +248,7 @@ def plain_tables(title: str, value: Any) -> list[Table]:
             columns = list(dict.fromkeys(k for v in value for k in v))
             made = tuple(tuple(_text(v.get(c)) for c in columns) for v in value)
             return [Table(name, tuple(_key(c) for c in columns), made)]
-        return [Table(name, (name,), tuple((_text(v),) for v in value))]
+        return [Table(name, ("",), tuple((_text(v),) for v in value))]
     return []
 
 

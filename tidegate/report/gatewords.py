@@ -60,6 +60,7 @@ TINY: Final = 1e-4
 GAINS: Final = ("better", "guardrail", "other", "priced")
 _NAMES: Final = METRIC_NAMES | {"ece": "ECE", "delong": "DeLong", "mcnemar": "McNemar"}
 _MINUS = re.compile(r"(?<=[(\s])-(?=\d)")
+_CRITERIA = re.compile(r"\b(demographic_parity|equalized_odds|four_fifths)\b")
 _KNOWN = re.compile(r"\b(" + "|".join(re.escape(n) for n in _NAMES) + r")\b")
 
 
@@ -142,7 +143,20 @@ def reason_words(reason: object) -> str:
     >>> reason_words("roc_auc: gain -0.01"), reason_words("=1+1")
     ('ROC AUC: gain −0.01', "'=1+1")
     """
-    return plain(_MINUS.sub("−", first_upper(gate_reason(str(reason)))))
+    words = _CRITERIA.sub(lambda m: m.group().replace("_", " "), gate_reason(str(reason)))
+    return plain(_MINUS.sub("−", first_upper(words)))
+
+
+def own_reason(line: Mapping[str, Any]) -> str:
+    """A line's reason without the name that stands beside it.
+
+    Examples
+    --------
+    >>> own_reason({"name": "noise", "reason": "noise: loss +2 %"}), own_reason({"name": "x", "reason": "x: +2 %"})
+    ('Loss +2 %', 'X: +2 %')
+    """
+    rest = str(line["reason"]).removeprefix(f"{line['name']}: ")
+    return reason_words(rest if rest[:1].isalnum() else line["reason"])
 
 
 def line_name(name: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tidegate.report.gatesections import Table, counterfactual_words, group_table, plain_tables, stable_words
 from tidegate.report.gatetables import levels, lineage
-from tidegate.report.gatewords import OUTCOMES, chance, figure, head, line_name, outcome_of, reason_words
+from tidegate.report.gatewords import OUTCOMES, chance, figure, head, line_name, outcome_of, own_reason, reason_words
 from tidegate.report.words import count, day_name, first_upper, listed, metric_name, number, plain, span_name
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~])")
@@ -187,8 +187,7 @@ def _limits(document: Mapping[str, Any]) -> str:
         for x in check["lines"]:
             if x["outcome"] != "pass" and x["role"] not in ("shown", "priced"):
                 what, where = line_name(x["name"])
-                why = reason_words(str(x["reason"]).removeprefix(f"{x['name']}: "))
-                lines.append(f"- {name}: {_md(f'{what} ({where})' if where else what)}: {_md(why)}")
+                lines.append(f"- {name}: {_md(f'{what} ({where})' if where else what)}: {_md(own_reason(x))}")
     year = document["error"]["year"]
     if year is not None:
         lines.append(f"- In {_md(chance(year))} of years, a model that is no better than the champion may pass.")
