@@ -65,7 +65,9 @@ def _scale(line: Mapping[str, Any]) -> tuple[str, str]:
 
 def _whisker(line: Mapping[str, Any], wanted: str, scale: Sequence[float]) -> Whisker | None:
     observed, limit = line["observed"], line["limit"]
-    if observed is None or (line["lower"] is None and line["upper"] is None and limit is None):
+    alone = line["lower"] is None and line["upper"] is None
+    # A dot on its own says nothing, nor does a count of 0 that has to be 0.
+    if observed is None or (alone and (limit is None or observed == limit)):
         return None
     low, high = min(scale), max(scale)
     # Zero is told only where it lies near.
@@ -77,7 +79,6 @@ def _whisker(line: Mapping[str, Any], wanted: str, scale: Sequence[float]) -> Wh
     def at(value: float) -> float:
         return round(min(max(100 * (value - low) / (high - low), 0.0), 100.0), 2)
 
-    alone = line["lower"] is None and line["upper"] is None
     edge = None if limit is None else at(limit)
     good = None
     if edge is not None and wanted:

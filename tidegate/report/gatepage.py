@@ -11,8 +11,8 @@ from tidegate.report.gatecharts import chart_data
 from tidegate.report.gatesections import (
     counterfactual_words,
     importance_bars,
-    line_groups,
     plain_tables,
+    row_tests,
     sections,
 )
 from tidegate.report.gatetables import behind, levels, lineage, nights, other
@@ -30,8 +30,6 @@ FIGURES: Final = {
     "roc": ("ROC", "averaged over blocks; its area is the ROC AUC that is judged"),
     "pr": ("Precision and recall", "averaged over blocks"),
     "reliability": ("Reliability", "95 % block intervals; grey: where a perfect model's rates lie"),
-    "scores-ours": ("Scores of the candidate", "by whether the row came true"),
-    "scores-theirs": ("Scores of the other side", "by whether the row came true"),
 }
 
 
@@ -74,20 +72,22 @@ def gate_page(document: Mapping[str, Any]) -> str:
             facts=_facts(document),
             budget=_budget(document["error"]),
             sections=sections(document, names),
-            offer=plain_tables("What the mitigation does", offer) if offer else [],
-            offered=bool(offer),
-            protected=bool(model["protected"]),
+            offer=_offer(offer),
             views=[v["name"] for v in data["views"]],
-            figures=_figures(data),
-            absent={plain(k): plain(v) for k, v in (curves.get("absent") or {}).items()},
+            figures=_figures(data, names),
+            absent={
+                plain(k): plain(v)
+                for k, v in (curves.get("absent") or {}).items()
+                if k not in ("segments", "protected")
+            },
             behind=behind(curves, names),
             levels=levels(curves, names),
             permutation=importance_bars(explained.get("permutation") or (), "mean"),
             shap=importance_bars(explained.get("shap") or (), "mean_abs"),
-            additivity=figure(explained.get("additivity"), 9) if explained.get("additivity") is not None else "",
+            additivity=f"{explained['additivity']:.1e}" if explained.get("additivity") is not None else "",
             counterfactuals=[counterfactual_words(c) for c in explained.get("counterfactuals") or ()],
             other_explanations=other(explained),
-            row_tests=line_groups({**x, "role": "shown"} for x in shown.get("row_tests") or ()),
+            row_tests=row_tests(document),
             lineage=lineage(document),
             nights=nights(document["lineage"]),
             settings=plain_tables("Settings of the gate", model["gate"]),
@@ -130,10 +130,13 @@ def _budget(error: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     return out
 
 
-def _figures(data: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+def _figures(data: Mapping[str, Any], names: Mapping[str, str]) -> list[tuple[str, str, str, str]]:
     """Id, name, note and alternative text of each chart."""
     first = data["views"][0]["charts"] if data["views"] else {}
-    out = [(key, *FIGURES[key], plain(chart["alt"])) for key, chart in first.items()]
+    scores = {
+        f"scores-{s}": (f"Scores of {n}", "filled: rows of the class; line: all others") for s, n in names.items()
+    }
+    out = [(key, *(FIGURES | scores)[key], plain(chart["alt"])) for key, chart in first.items()]
     for key, chart in data["fixed"].items():
         name = key.removeprefix("blocks-")
         if name == key:
@@ -142,3 +145,25 @@ def _figures(data: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
             what = first_upper(metric_name(name))
             out.append((key, f"{what} by block of nights", "how much nights differ", chart["alt"]))
     return out
+
+
+def _offer(offer: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The offered mitigation: a sentence, tables, a caution; or why none is offered."""
+    if not offer:
+        return None
+    said = {"why": plain(offer.get("why") or ""), "caution": plain(offer.get("caution") or ""), "tables": []}
+    if not offer.get("offered", True):
+        return said | {"offered": False}
+    words = [f"Thresholds by {plain(offer['column'])}" if offer.get("column") else "Thresholds by group"]
+    words.append("would be a candidate of its own, and must pass this gate like any other.")
+    if (after := offer.get("verdict")) in OUTCOMES:
+        words.append(f"With them the check would read: {OUTCOMES[after]}.")
+    price = offer.get("price")
+    if isinstance(price, Mapping) and price.get("a_row") is not None:
+        bounds = [price.get(k) for k in ("lower", "upper")]
+        between = f" ({figure(bounds[0], 4)} to {figure(bounds[1], 4)})" if None not in bounds else ""
+        words.append(f"Price: {figure(price['a_row'], 4)} {plain(price.get('unit', ''))}{between}; positive is a cost.")
+    left = {k: v for k, v in offer.items() if k in ("by", "gaps", "groups", "price", "reasons")}
+    titles = {"by": "Threshold by group", "gaps": "Gaps before and after", "groups": "What it does to each group"}
+    tables = [t for k, v in left.items() for t in plain_tables(titles.get(k, k), v)]
+    return said | {"offered": True, "words": " ".join(words), "tables": tables}

@@ -9,11 +9,24 @@ from itertools import groupby
 from typing import Any, Final
 
 from tidegate.report.gatecharts import Whisker, whiskers
-from tidegate.report.gatewords import CHECKS, GAINS, ROLES, figure, line_name, outcome_of, places_of, reason_words
+from tidegate.report.gatewords import (
+    CHECKS,
+    GAINS,
+    ROLES,
+    figure,
+    line_name,
+    outcome_of,
+    own_reason,
+    places_of,
+    reason_words,
+)
 from tidegate.report.words import NOTHING, count, decimals, first_upper, listed, number, percent, plain
 
 OPEN: Final = 12
 """Lines of one role that passed and are shown at once; the others are a click away."""
+ROW_TESTS: Final = ("delong", "mcnemar")
+"""Lines that take rows for independent: told apart from their check."""
+_USUAL: Final = {"calibration": "≥"}
 _ORDER: Final = {"fail": 0, "inconclusive": 1, "pass": 2}
 
 
@@ -89,9 +102,16 @@ def _section(document: Mapping[str, Any], check: Mapping[str, Any], names: Mappi
         reasons=tuple(reason_words(r) for r in check["reasons"]),
         evidence=_rows(check["n"], check["n_eff"]) if check["n"] else "",
         needed=_nights(check["more_nights"]) if check["outcome"] == "inconclusive" and check["asked"] else "",
-        groups=line_groups(check["lines"]),
+        groups=line_groups(x for x in check["lines"] if x["name"] not in ROW_TESTS),
         tables=tuple(tables),
     )
+
+
+def row_tests(document: Mapping[str, Any]) -> tuple[Group, ...]:
+    """Row tests, wherever they were recorded."""
+    found = [*(document["shown"].get("row_tests") or ())]
+    found += [x for c in document["checks"] for x in c["lines"] if x["name"] in ROW_TESTS]
+    return line_groups({**x, "role": "shown"} for x in found)
 
 
 def line_groups(lines: Iterable[Mapping[str, Any]]) -> tuple[Group, ...]:
@@ -102,8 +122,8 @@ def line_groups(lines: Iterable[Mapping[str, Any]]) -> tuple[Group, ...]:
     out = []
     for role, lines_of in by_role.items():
         some = sorted(lines_of, key=lambda x: _ORDER.get(str(x["outcome"]), 1))
-        drawn = whiskers(some, [wanted(x) for x in some])
-        rows = [_line(x, w) for x, w in zip(some, drawn, strict=True)]
+        sides = _sides(some)
+        rows = [_line(x, s, w) for x, s, w in zip(some, sides, whiskers(some, sides), strict=True)]
         shown = max(OPEN, sum(x["outcome"] != "pass" for x in some))
         out.append(
             Group(ROLES.get(role, plain(first_upper(role.replace("_", " ")))), tuple(rows[:shown]), tuple(rows[shown:]))
@@ -128,18 +148,24 @@ def wanted(line: Mapping[str, Any]) -> str:
     if line["role"] in GAINS or "four_fifths" in str(line["name"]) or "ratio" in str(line["name"]):
         return "≥"
     if observed is None or observed == limit or outcome == "inconclusive":
-        return "≤" if line["role"] in ("robustness", "leakage", "poisoning", "fairness", "servability") else ""
+        return _USUAL.get(str(line["role"]), "≤")
     return "≥" if (observed > limit) == (outcome == "pass") else "≤"
 
 
-def _line(line: Mapping[str, Any], whisker: Whisker | None) -> LineRow:
+def _sides(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The side of each line's limit; one that cannot be told is that of the lines of the same measure."""
+    sides = [wanted(x) for x in lines]
+    known = {str(x["name"]).split(" [", 1)[0]: s for x, s in zip(lines, sides, strict=True) if s}
+    return [s or known.get(str(x["name"]).split(" [", 1)[0], "") for x, s in zip(lines, sides, strict=True)]
+
+
+def _line(line: Mapping[str, Any], side: str, whisker: Whisker | None) -> LineRow:
     observed, low, high, limit = (line[k] for k in ("observed", "lower", "upper", "limit"))
     places, sign = places_of(observed, low, high, limit), line["role"] in GAINS
     ends = [figure(v, places, sign=sign) for v in (low, high)]
     interval = "" if low is None and high is None else f"{ends[0]} to {ends[1]}"
     if interval and NOTHING in ends:
         interval = f"at least {ends[0]}" if high is None else f"at most {ends[1]}"
-    side = wanted(line)
     name, where = line_name(str(line["name"]))
     return LineRow(
         name=name,
@@ -147,10 +173,10 @@ def _line(line: Mapping[str, Any], whisker: Whisker | None) -> LineRow:
         outcome=line["outcome"] if line["outcome"] in _ORDER else "inconclusive",
         observed=figure(observed, places, sign=sign),
         interval=interval,
-        limit="" if limit is None else f"{side} {number(limit, _enough(limit, places))}".strip(),
+        limit="" if limit is None else f"{side} {figure(limit, _enough(limit, places))}".strip(),
         rows=_rows(line["n"], line["n_eff"]) if line["n"] else "",
         power="" if line["power"] is None else percent(line["power"]),
-        reason=reason_words(line["reason"]),
+        reason=own_reason(line),
         whisker=whisker,
     )
 
@@ -178,14 +204,14 @@ def group_table(column: str, rows: Sequence[Mapping[str, Any]], names: Mapping[s
     header = [first_upper(plain(column)), "Rows", "Share"]
     if "actual" in rows[0]:
         header.append("Came true" if "selected" in rows[0]["ours"] else "Mean actual")
-    header += [f"{first_upper(words.get(k, k.replace('_', ' ')))}, {names[s]}" for k in keys for s in names]
+    header += [first_upper(words.get(k, k.replace("_", " "))) for k in keys]
     out = []
     for r in rows:
         cells = [plain(r["value"]), f"{r['n']:,}", percent(r["share"])]
         if "actual" in r:
             cells.append(figure(r["actual"], 3))
-        out.append((*cells, *(figure(r[s].get(k), 3) for k in keys for s in names)))
-    return Table(f"Both sides by {plain(column)}", tuple(header), tuple(out))
+        out.append((*cells, *(" / ".join(figure(r[s].get(k), 3) for s in names) for k in keys)))
+    return Table(f"By {plain(column)}: {' / '.join(names.values())}", tuple(header), tuple(out))
 
 
 def plain_tables(title: str, value: Any) -> list[Table]:
@@ -194,7 +220,7 @@ def plain_tables(title: str, value: Any) -> list[Table]:
     Examples
     --------
     >>> [(t.header, t.rows) for t in plain_tables("price", {"column": "sex", "by": {"f": {"cut": 0.5}}})]
-    [(('Price', ''), (('Column', 'sex'),)), (('By', 'Cut'), (('f', '0.5'),))]
+    [(('', ''), (('Column', 'sex'),)), (('By', 'Cut'), (('f', '0.5'),))]
     """
     name = first_upper(plain(title.replace("_", " ")))
     if isinstance(value, Mapping):
@@ -203,7 +229,12 @@ def plain_tables(title: str, value: Any) -> list[Table]:
         rest = {k: v for k, v in value.items() if k not in single and k not in rows}
         out = []
         if single:
-            out.append(Table(name, (name, ""), tuple((_key(k), _text(v)) for k, v in single.items())))
+            out.append(Table(name, ("", ""), tuple((_key(k), _text(v)) for k, v in single.items())))
+        columns_of = {k: v for k, v in rest.items() if isinstance(v, list) and v and not any(map(_nested, v))}
+        if len(columns_of) > 1 and len({len(v) for v in columns_of.values()}) == 1:
+            made = tuple(zip(*([_text(x) for x in v] for v in columns_of.values()), strict=True))
+            out.append(Table(name, tuple(map(_key, columns_of)), made))
+            rest = {k: v for k, v in rest.items() if k not in columns_of}
         # Rows of the same columns are one table, others one each.
         if rows and (not single or (len({tuple(v) for v in rows.values()}) == 1 and len(rows) > 1)):
             columns = list(dict.fromkeys(k for v in rows.values() for k in v))
@@ -217,7 +248,7 @@ def plain_tables(title: str, value: Any) -> list[Table]:
             columns = list(dict.fromkeys(k for v in value for k in v))
             made = tuple(tuple(_text(v.get(c)) for c in columns) for v in value)
             return [Table(name, tuple(_key(c) for c in columns), made)]
-        return [Table(name, (name,), tuple((_text(v),) for v in value))]
+        return [Table(name, ("",), tuple((_text(v),) for v in value))]
     return []
 
 
@@ -266,15 +297,18 @@ def importance_bars(found: Iterable[Mapping[str, Any]], key: str) -> list[Bar]:
 
     return [
         Bar(plain(r["name"]), number(float(r[key]), places), at(float(r[key])) or 0.0, at(r.get("low")),
-            at(r.get("high")), _stable(r.get("stable")))
+            at(r.get("high")), stable_words(r))
         for r in rows
     ]  # fmt: skip
 
 
-def _stable(value: Any) -> str:
+def stable_words(found: Mapping[str, Any]) -> str:
+    """Whether a feature's rank is stable, and in what share of the draws it is kept."""
+    value, keeps = found.get("stable"), found.get("keeps")
     if value is None:
         return NOTHING
-    return ("yes" if value else "no") if isinstance(value, bool) else percent(float(value))
+    said = ("yes" if value else "no") if isinstance(value, bool) else percent(float(value))
+    return said if keeps is None else f"{said}, {percent(float(keeps))}"
 
 
 def counterfactual_words(found: Mapping[str, Any]) -> str:

@@ -56,8 +56,11 @@ ROLES: Final = {
 }
 """Headings of the lines of one role."""
 
+TINY: Final = 1e-4
 GAINS: Final = ("better", "guardrail", "other", "priced")
-_NAMES: Final = METRIC_NAMES | {"roc auc": "ROC AUC", "ece": "ECE", "psi": "PSI"}
+_NAMES: Final = METRIC_NAMES | {"ece": "ECE", "delong": "DeLong", "mcnemar": "McNemar"}
+_MINUS = re.compile(r"(?<=[(\s])-(?=\d)")
+_CRITERIA = re.compile(r"\b(demographic_parity|equalized_odds|four_fifths)\b")
 _KNOWN = re.compile(r"\b(" + "|".join(re.escape(n) for n in _NAMES) + r")\b")
 
 
@@ -140,7 +143,20 @@ def reason_words(reason: object) -> str:
     >>> reason_words("roc_auc: gain -0.01"), reason_words("=1+1")
     ('ROC AUC: gain −0.01', "'=1+1")
     """
-    return plain(first_upper(gate_reason(str(reason))))
+    words = _CRITERIA.sub(lambda m: m.group().replace("_", " "), gate_reason(str(reason)))
+    return plain(_MINUS.sub("−", first_upper(words)))
+
+
+def own_reason(line: Mapping[str, Any]) -> str:
+    """A line's reason without the name that stands beside it.
+
+    Examples
+    --------
+    >>> own_reason({"name": "noise", "reason": "noise: loss +2 %"}), own_reason({"name": "x", "reason": "x: +2 %"})
+    ('Loss +2 %', 'X: +2 %')
+    """
+    rest = str(line["reason"]).removeprefix(f"{line['name']}: ")
+    return reason_words(rest if rest[:1].isalnum() else line["reason"])
 
 
 def line_name(name: str) -> tuple[str, str]:
@@ -153,14 +169,24 @@ def line_name(name: str) -> tuple[str, str]:
     """
     what, _, where = name.partition(" [")
     words = _KNOWN.sub(lambda m: _NAMES[m.group()], what)
-    # A column keeps its own spelling; words of ours lose their underscores.
-    words = words.replace("_", " ") if words.islower() or "_" in words else words
-    return plain(first_upper(words)), plain(where.removesuffix("]").replace("=", " = ", 1))
+    return plain(first_upper(words.replace("_", " "))), plain(where.removesuffix("]").replace("=", " = ", 1))
 
 
 def figure(value: float | None, places: int, *, sign: bool = False) -> str:
-    """A number of the document, a dash for none."""
-    return NOTHING if value is None else number(value, places, sign=sign)
+    """A number of the document, a dash for none; what the places would show as 0 in powers of ten.
+
+    Examples
+    --------
+    >>> figure(0.0213, 3, sign=True), figure(3.1e-16, 5), figure(None, 2), figure(0.0, 2)
+    ('+0.021', '3.1e−16', '–', '0')
+    """
+    if value is None:
+        return NOTHING
+    if value == 0:
+        return "0"
+    if abs(value) < 0.5 * 10.0**-places and abs(value) < TINY:
+        return f"{value:.2g}".replace("e-0", "e-").replace("-", "−")
+    return number(value, places, sign=sign)
 
 
 def places_of(*values: float | None) -> int:

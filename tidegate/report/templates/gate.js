@@ -5,9 +5,9 @@
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   // Colour is never alone: every side has its own dash and marker too.
   const STYLES = [
-    { color: "--s0", dash: "solid", width: 3, symbol: "circle", size: 8, fill: "" },
-    { color: "--s1", dash: "dash", width: 2, symbol: "square-open", size: 8, fill: "/" },
-    { color: "--s2", dash: "dot", width: 2, symbol: "triangle-down", size: 8, fill: "\\" },
+    { color: "--s0", dash: "solid", width: 3, symbol: "circle", size: 8 },
+    { color: "--s1", dash: "dash", width: 2, symbol: "square-open", size: 8 },
+    { color: "--s2", dash: "dot", width: 2, symbol: "triangle-down", size: 8 },
   ];
   const config = { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: false, showTips: false };
 
@@ -26,8 +26,8 @@
         marker: { color, size: s.size, symbol: s.symbol, line: { color, width: 2 } },
         error_y: { type: "data", symmetric: false, array: reach("high", 1), arrayminus: reach("low", -1), color, thickness: 1.5, width: 4 } }];
     }
-    if (t.kind === "steps") return [{ type: "bar", x: t.x, y: t.y, width: t.width, text: t.text, textposition: "none", hoverinfo: "text", opacity: 0.75,
-      marker: { color: t.style ? "rgba(0,0,0,0)" : color, line: { color, width: 1.5 }, pattern: { shape: s.fill, fgcolor: color, size: 6 } } }];
+    if (t.kind === "steps" && t.style) return [{ type: "scatter", mode: "lines", x: t.x, y: t.y, text: t.text, hoverinfo: "text", line: { color: css("--data"), width: 2, shape: "hvh" } }];
+    if (t.kind === "steps") return [{ type: "bar", x: t.x, y: t.y, width: t.width, text: t.text, textposition: "none", hoverinfo: "text", opacity: 0.75, marker: { color } }];
     return [{ type: "scatter", mode: t.marks ? "lines+markers" : "lines", x: t.x, y: t.y, text: t.text, hoverinfo: "text", line: { color, width: s.width, dash: s.dash },
       marker: { color, size: s.size, symbol: s.symbol, line: { color, width: 2 } } }];
   }
