@@ -50,8 +50,7 @@ def approval(request: ApprovalRequest) -> str:
         found = "a run without a deployment, which cannot wait" if asked else "an answer, or none needed"
         do = asked.command if asked else f"look at tidegate lineage {model.name}"
         raise UsageError(f"question about version {version} of {model.name}", "one that can be asked", found, do)
-    if runtime.flow_run.run_count == 1:
-        publish_question(asked, text)
+    publish_question(asked, text)
     answer = _answer(text, asked)
     return take_answer(home, model.name, version, answer.decision, answer.by, answer.reason, now())
 
