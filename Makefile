@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3,$(if $(shell com
 PY := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: aa permuted demo test check faults bench bench-quick lint types imports doctest clean lock help
+.PHONY: aa ci-models permuted demo test check faults bench bench-quick lint types imports doctest clean lock help
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -62,6 +62,11 @@ permuted: $(READY) ## A year in which nothing drifts: no retrain may be for deca
 aa: $(READY) ## Does the false-alarm budget hold where nothing drifts? Four minutes or so (ARGS="--budget 2")
 	@$(PY) examples/flights/prepare.py var/flights
 	@.venv/bin/tidegate aa flights --from 2013-01-01 --to 2013-12-30 $(ARGS)
+
+ci-models: $(READY) ## What a pull request that touches a model must show; writes var/ci (about a minute)
+	@$(PY) examples/flights/prepare.py var/flights
+	@mkdir -p var/ci
+	@.venv/bin/tidegate ci flights --out var/ci/flights.json --junit var/ci/flights.xml
 
 lock: $(READY) ## Resolve the dependencies again
 	@.venv/bin/uv pip compile -q -p 3.11 --universal --generate-hashes --no-header --no-emit-index-url \

@@ -27,6 +27,7 @@ def ci(
     rows: Annotated[int, typer.Option("--rows", help="Rows to train on, of the newest labelled nights.")] = 20_000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the draw of rows.")] = 0,
     junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML here, too.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the JSON here, too.")] = None,
     as_json: Json = False,
 ) -> None:
     """Validate, judge a sample of the data, train on it, test the behaviour; writes nothing to the home."""
@@ -35,7 +36,9 @@ def ci(
 
     run = run_ci(home_of(ctx), model, now=now(), windows=window or (), rows=rows, seed=seed)
     if junit is not None:
-        _write(junit, run)
+        _write("--junit", junit, _xml(run))
+    if out is not None:
+        _write("--out", out, json_text(run.as_dict()) + "\n")
     if as_json:
         typer.echo(json_text(run.as_dict()))
     else:
@@ -61,18 +64,22 @@ def _last_line(run: Run) -> str:
     return told if verdict.passed else f"{told}; {printable(verdict.reasons[0])}. Next: {printable(run.next)}"
 
 
-def _write(path: Path, run: Run) -> None:
+def _xml(run: Run) -> str:
     from tidegate.report.junit import Case, junit
 
     cases = []
     for step in run.steps:
         cases.append(Case(step.name, step.outcome, step.seconds, "; ".join(step.reasons), step.asked))
         cases += [Case(f"{step.name}: {line.name}", line.outcome, 0.0, line.reason) for line in step.lines]
+    return junit(f"tidegate ci {run.model}", cases)
+
+
+def _write(option: str, path: Path, text: str) -> None:
     try:
-        path.write_text(junit(f"tidegate ci {run.model}", cases), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as fault:
         found = fault.strerror or str(fault)
-        raise StoreError(f"--junit {path}", "a file that can be written", found, "name another") from None
+        raise StoreError(f"{option} {path}", "a file that can be written", found, "name another") from None
 
 
 def add_to(app: typer.Typer) -> None:

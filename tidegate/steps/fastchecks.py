@@ -23,6 +23,7 @@ from tidegate.verdicts import Verdict
 
 SAME = 1e-9
 SINGLES = 32
+MOST_WORDS = 160
 NEVER_SEEN = "never seen before"
 
 Cases = list[dict[str, Any]]
@@ -133,7 +134,7 @@ def edge_cases(model: Model, columns: Mapping[str, Column]) -> dict[str, Cases]:
 def answered(package: Loaded, rows: pa.Table, columns: Mapping[str, Column], cases: Cases) -> Verdict:
     """Whether rows that are given the values of each case have finite scores."""
     few = rows.slice(0, SINGLES)
-    faults = []
+    faults: dict[str, list[str]] = {}
     for given in cases:
         changed = few
         for name, value in given.items():
@@ -144,11 +145,18 @@ def answered(package: Loaded, rows: pa.Table, columns: Mapping[str, Column], cas
         try:
             package.scores(changed)
         except SourceError as fault:
-            which = ", ".join(f"{n}={v}" for n, v in given.items()) if len(given) < 4 else f"{len(given)} nulls"
-            faults.append(f"{which}: {fault.found}")
+            faults.setdefault(fault.found[:MOST_WORDS], []).append(_case(given))
     if faults:
-        return Verdict("fail", tuple(faults))
+        return Verdict("fail", tuple(f"{', '.join(which)}: {found}" for found, which in faults.items()))
     return Verdict("pass", (f"{len(cases)} cases of {few.num_rows} rows answered with finite scores",))
+
+
+def _case(given: Mapping[str, Any]) -> str:
+    if len(given) > 1:
+        return f"{len(given)} columns at once"
+    return ", ".join(
+        f"{n}={'null' if v is None else f'{v:g}' if isinstance(v, float) else v}" for n, v in given.items()
+    )
 
 
 def _apart(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
