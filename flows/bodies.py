@@ -11,7 +11,9 @@ from datetime import datetime
 from tasks.night import decide_window, ingest_batch, score_batch, watch_window
 from tasks.retrain import gate_candidate, promote_version, train_and_register
 from tidegate.config.home import Home
+from tidegate.errors import SourceError
 from tidegate.steps.approval import Asked, ask
+from tidegate.steps.candidate import training_failed
 from tidegate.steps.freeze import frozen
 from tidegate.steps.stores import open_stores
 from tidegate.verdicts import Alarm, Decision, Verdict
@@ -79,7 +81,10 @@ def retrain(home: Home, model_name: str, window: str, now: datetime, reason: str
         if waiting is not None and waiting["status"] not in ("candidate", "challenger"):
             say = f"version {waiting['version']} was already trained on {window} and is {waiting['status']}"
             return Attempt(waiting["version"], Verdict("inconclusive", (say,)))
-        version = waiting["version"] if waiting else train_and_register(home, model_name, window, now, reason)
+        try:
+            version = waiting["version"] if waiting else train_and_register(home, model_name, window, now, reason)
+        except SourceError as fault:
+            return Attempt(None, training_failed(stores, model, window, fault, now))
         verdict = gate_candidate(home, model_name, version, window, now)
         if not verdict.passed:
             return Attempt(version, verdict)

@@ -9,6 +9,7 @@ from typing import Any
 
 from tidegate.adapters.registry import Registry
 from tidegate.config.model import Model
+from tidegate.errors import SourceError
 from tidegate.gate.evidence import evidence_digest
 from tidegate.gate.evidence import metrics as gate_metrics
 from tidegate.gate.evidence import tags as gate_tags
@@ -95,6 +96,13 @@ def register(
         },
     )
     return version
+
+
+def training_failed(stores: Stores, model: Model, window: str, fault: SourceError, now: datetime) -> Verdict:
+    """What a training that the user's code or data broke off comes to: kept, so that the cooldown counts it."""
+    verdict = Verdict("fail", (str(fault),))
+    stores.records.put_verdict(model.name, "attempt", window, verdict, now)
+    return verdict
 
 
 def look_at(stores: Stores, model: Model, version: int, window: Window, now: datetime) -> Verdict:

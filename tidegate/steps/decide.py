@@ -103,7 +103,7 @@ def _standing(
     blocked: bool,
     frozen: str,
 ) -> Standing:
-    versions = stores.records.versions(model.name)
+    versions, broken = stores.records.versions(model.name), stores.records.outcomes(model.name, "attempt")
     waiting = [v for v in versions if v["status"] == "candidate"]
     through = champion[1].spec["trained"][-1] if champion else ""
     next_look = (
@@ -116,7 +116,7 @@ def _standing(
         champion[0] if champion else None,
         len(labelled),
         sum(n > through for n in labelled),
-        tuple(date.fromisoformat(v["body"]["window"]) for v in versions),
+        tuple(map(date.fromisoformat, (*broken, *(v["body"]["window"] for v in versions)))),
         next_look,
         waiting[-1]["version"] if waiting else None,
         blocked,
