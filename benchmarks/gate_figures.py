@@ -276,35 +276,40 @@ def flipped(rng: np.random.Generator, rounds: int, kept: float) -> None:
     for _ in range(rounds):
         rows = Rows.drawn(rng, NIGHTS, kept)
         where = rng.random(rows.y.shape)
-        blocked = {"segments": False, "calibration": False}
-        for look, nights in enumerate(LOOKS, 1):
-            last = Rows(rows.y[-nights:], tuple(s[-nights:] for s in rows.scores), rows.p[-nights:])
-            at = where[-nights:].ravel()
-            even = last.judged({"where": np.floor(at * 5).astype(int).astype(str)})
-            blocked["segments"] |= segments(MODEL, even, look=look).verdict.outcome == "fail"
-            blocked["calibration"] |= calibrated(MODEL, even, look=look).verdict.outcome == "fail"
-        for what in clean:
-            clean[what] += blocked[what]
+        even = np.floor(where * 5).astype(int).astype(str)
+        looks = [last_nights(rows, rows.scores[0], even, nights) for nights in LOOKS]
+        checks = {
+            "segments": [segments(MODEL, judged, look=k).verdict.outcome for k, judged in enumerate(looks, 1)],
+            "calibration": [calibrated(MODEL, judged, look=k).verdict.outcome for k, judged in enumerate(looks, 1)],
+        }
+        clean["segments"] += "fail" in checks["segments"] or checks["segments"][-1] != "pass"
+        # Its Brier score may stay unproven with sixty nights; that is a matter of power.
+        clean["calibration"] += "fail" in checks["calibration"]
         for size in sizes:
             groups = np.where(where < size, "poisoned", np.floor(where * 4).astype(int).astype(str))
             for part in parts:
                 ours = rows.scores[0]
                 bad = np.where(where < size, ours * (1 - part) + (1 - ours) * part, ours)
-                found = False
+                verdict = "inconclusive"
                 for look, nights in enumerate(LOOKS, 1):
-                    some = Rows(rows.y[-nights:], (bad[-nights:], rows.scores[1][-nights:]), rows.p[-nights:])
-                    judged = some.judged({"where": groups[-nights:].ravel()})
-                    found = segments(MODEL, judged, look=look).verdict.outcome == "fail"
-                    if found:
+                    judged = last_nights(rows, bad, groups, nights)
+                    verdict = segments(MODEL, judged, look=look).verdict.outcome
+                    if verdict != "inconclusive":
                         break
-                stopped[size, part] += found
+                # One look that lets it pass is enough for a promotion.
+                stopped[size, part] += verdict != "pass"
     print(f"5. (d) {rounds} rounds, a day keeps {kept}. Clean candidates stopped on any look: "
           + ", ".join(f"{what} {rate(hits, rounds)}" for what, hits in clean.items()))  # fmt: skip
-    print("segment's size, rows at 60 nights | stopped by segments within 60 nights, % , by share of labels flipped "
-          + " ".join(f"{p:.0%}" for p in parts))  # fmt: skip
+    print("segment's size, rows of it at 30 nights | stopped by segments, %, by share of its labels flipped: "
+          + " | ".join(f"{p:.0%}" for p in parts))  # fmt: skip
     for size in sizes:
         cells = " | ".join(f"{100 * stopped[size, part] / rounds:.0f}" for part in parts)
-        print(f"{size:.0%}, {size * NIGHTS * ROWS:.0f} | {cells}", flush=True)
+        print(f"{size:.0%}, {size * LOOKS[0] * ROWS:.0f} | {cells}", flush=True)
+
+
+def last_nights(rows: Rows, ours: np.ndarray, groups: np.ndarray, nights: int) -> Judged:
+    some = Rows(rows.y[-nights:], (ours[-nights:], rows.scores[1][-nights:]), rows.p[-nights:])
+    return some.judged({"where": groups[-nights:].ravel()})
 
 
 def whole_rounds(rng: np.random.Generator, rounds: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +36,11 @@ TOLD = 20
 def segments(model: Model, judged: Judged, *, look: int = 1) -> Check:
     """Judge each value of each column of `segments` and `protected`.
 
-    Fails when the harm of a segment is proven above `gate.segment_margin`, passes when of no segment with enough rows
-    it is; inconclusive when every segment is unknown: fewer than `gate.min_segment_rows` rows or four blocks, or an
-    error so large that not even a doubled loss would show. Not asked where no columns are declared.
+    Fails when the harm of a segment is proven above `gate.segment_margin`, at this look's part of `gate.alpha`.
+    Inconclusive when it would be at the whole of it: suspected, and passing now would be rash. Passes when of no
+    segment with enough rows it is either. Also inconclusive when every segment is unknown: fewer than
+    `gate.min_segment_rows` rows or four blocks, or an error so large that not even a doubled loss would show. Not asked
+    where no columns are declared.
 
     Parameters
     ----------
@@ -73,7 +75,7 @@ def segments(model: Model, judged: Judged, *, look: int = 1) -> Check:
             else:
                 known.append(harm)
         lines += _some(few, column)
-    lines = [*_judge(known, gate.segment_margin, alpha), *lines]
+    lines = [*_judge(known, gate.segment_margin, alpha, gate.alpha), *lines]
     verdict = verdict_of(lines)
     tested = sum(line.role == "segment" for line in lines)
     if not tested:
@@ -147,26 +149,29 @@ def _unknown(harm: _Harm, least: int) -> str:
     return ""
 
 
-def _judge(known: Sequence[_Harm], margin: float, alpha: float) -> list[Line]:
-    """A line for each; what is not proven harmed, but could not be if its loss had doubled, is unknown."""
+def _judge(known: Sequence[_Harm], margin: float, alpha: float, suspect: float) -> list[Line]:
+    """A line for each: proven harmed, suspected (proven but for the sharing over looks), unknown, or neither."""
     if not known:
         return []
     from statsmodels.stats.multitest import multipletests
 
     each = alpha / len(known)
-    harmed = multipletests([_p(h.rise, margin) for h in known], alpha, method="holm")[0]
+    p = multipletests([_p(h.rise, margin) for h in known], method="holm")[1]
     lines = []
-    for harm, proven in zip(known, harmed, strict=True):
+    for harm, chance in zip(known, p, strict=True):
         low, high = harm.rise.lower(each), harm.rise.upper(each)
         blind = harm.rise.value - low > max(DOUBLED, 2 * margin) - margin
-        outcome: Outcome = "fail" if proven else "inconclusive" if blind else "pass"
+        outcome: Outcome = "fail" if chance <= alpha else "inconclusive" if chance <= suspect or blind else "pass"
         tail = {
             "fail": f"proven above {margin:.0%}",
-            "inconclusive": "unknown, not even a doubled loss would show",
+            "inconclusive": f"suspected above {margin:.0%}, to be proven or cleared by more nights"
+            if chance <= suspect
+            else "unknown, not even a doubled loss would show",
             "pass": f"not proven above {margin:.0%}",
         }[outcome]
         change = f"{harm.rise.value:+.1%} of the other's ({low:+.1%} to {high:+.1%}, {harm.n:,} rows)"
-        lines.append(_line(harm, outcome, each, margin, f"{harm.name}: {change}, {tail}"))
+        line = _line(harm, outcome, each, margin, f"{harm.name}: {change}, {tail}")
+        lines.append(replace(line, role="segment") if chance <= suspect else line)
     return sorted(lines, key=lambda line: (line.outcome != "fail", -line.observed))
 
 
