@@ -54,7 +54,8 @@ def robustness(
     Parameters
     ----------
     rows : Table of n rows
-        Recent production rows, with the model's features; a random `gate.robustness.rows` of them are taken.
+        Recent production rows, with the model's features; a random `gate.robustness.rows` of them are taken. Rows
+        that the candidate was trained on would show it more brittle than it is.
     label : ndarray, shape (n,)
         Class positions, or the regression target; NaN where it is not known.
     night : ndarray of str, shape (n,)

@@ -98,7 +98,7 @@ def test_other_kinds(a_model, kind):
         theirs, ours = three, np.where((anchor.groups["carrier"] == "c1")[:, None], three[:, [1, 0, 2]], three)
     clean = replace(anchor, label=y, theirs=theirs, ours=theirs)
     assert failed(poisoning(a_model(kind), clean)) == []
-    assert failed(poisoning(a_model(kind), replace(clean, ours=ours))) == ["anchor [carrier=c1]"]
+    assert "anchor [carrier=c1]" in failed(poisoning(a_model(kind), replace(clean, ours=ours)))
     turned = replace(clean, theirs=ours, ours=None)
     assert "conflict [carrier=c1]" in failed(poisoning(a_model(kind), clean, turned))
 
