@@ -7,6 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tidegate.clock import evening_of
+from tidegate.steps.candidate import train_and_register
+
 TRIPS = """\
 source: {files: "trips/{date}.parquet"}
 event_time: left_at
@@ -34,8 +37,19 @@ metric: {primary: log_loss}
 gate: {immutable: [rain]}
 retrain: {policy: never}
 """
+FUEL = """\
+dataset: trips
+owner: depot
+kind: regression
+label: {column: litres, delay: 1d, source: {files: "late/{date}.csv"}}
+estimator: {build: "depot:tree", params: {max_depth: 5, min_samples_leaf: 10}, seed: 3}
+features: [load, stops]
+metric: {primary: mae}
+retrain: {policy: never}
+"""
 DEPOT = """\
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.tree import DecisionTreeRegressor
 
 
 def build(params):
@@ -44,9 +58,18 @@ def build(params):
 
 def features(frame):
     return frame.drop(columns="left_at").assign(hour=frame["left_at"].dt.hour.astype("float64"))
+
+
+def tree(params):
+    return DecisionTreeRegressor(**params)
 """
 NIGHTS, ROWS = 10, 60
 FREE = {"left_at", "zone", "load", "stops"}
+
+
+def evening(loop, night):
+    window = loop.calendar.window(night)
+    return window, evening_of(window)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +78,8 @@ def depot(loop_of, day, tmp_path_factory):
     root = tmp_path_factory.mktemp("depot")
     for name, text in {
         "configs/tidegate.yaml": "namespace: lab\ndefaults:\n  gate: {block_nights: 1, min_blocks: 5}\n",
-        "configs/datasets/trips.yaml": TRIPS, "configs/models/late.yaml": LATE, "depot.py": DEPOT,
+        "configs/datasets/trips.yaml": TRIPS, "configs/models/late.yaml": LATE, "configs/models/fuel.yaml": FUEL,
+        "depot.py": DEPOT,
     }.items():  # fmt: skip
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -78,12 +102,13 @@ def depot(loop_of, day, tmp_path_factory):
         z = (frame["load"].fillna(20) - 20) / 6 + (frame["zone"] == "hills") * 2 - 0.7 + rng.normal(0, 0.7, ROWS)
         frame.to_parquet(root / f"trips/{day(i)}.parquet", index=False)
         told = frame[["trip", "left_at"]].assign(left_at=[t.isoformat() for t in frame["left_at"]])
-        told.assign(late=np.where(z > 0, "yes", "no")).to_csv(root / f"late/{day(i)}.csv", index=False)
+        told = told.assign(late=np.where(z > 0, "yes", "no"), litres=3 * frame["load"].fillna(20) + frame["stops"])
+        told.to_csv(root / f"late/{day(i)}.csv", index=False)
     loop = loop_of(root, "late")
     for i in range(NIGHTS):
         loop.ingest(i)
         loop.labels(i)
-    loop.retrain(NIGHTS - 1, "forced")
+    train_and_register(loop.stores, loop.model, *evening(loop, day(NIGHTS - 1)), reason="forced")
     return loop
 
 
@@ -247,15 +272,21 @@ def test_several_classes(told, wine, day):
     assert all(len(n["score"]) == 3 and n["label"] in ("first", "second", "third") for n in found["neighbours"])
 
 
-def test_a_regression_has_contributions_and_no_counterfactuals(told, tidegate, diabetes, day):
-    row = batch_row(diabetes, day(20), 5)
+def test_a_regression_has_contributions_and_no_counterfactuals(told, tidegate, depot, loop_of, day):
+    fuel = loop_of(depot.root, "fuel")
+    for i in range(NIGHTS):
+        fuel.labels(i)
+    train_and_register(fuel.stores, fuel.model, *evening(fuel, day(NIGHTS - 1)), reason="forced")
+    row = batch_row(fuel, day(4), 5)
     row_id = row["row_id"][0].as_py()
-    found = told("--row", row_id, root=diabetes.root, model="progression")
-    version = diabetes.stores.plans.get(diabetes.name).champion
-    assert found["answer"] == found["score"] == pytest.approx(diabetes.package(version).scores(row)[0])
+    found = told("--row", row_id, "--version", 1, model="fuel")
+    assert found["answer"] == found["score"] == pytest.approx(fuel.package(1).scores(row)[0])
     assert found["base"] + sum(c["contribution"] for c in found["contributions"]) == pytest.approx(found["score"])
-    assert found["counterfactuals"] == []
-    said = tidegate("--home", diabetes.root, "explain", "progression", "--row", row_id)
+    assert found["contributions"][0]["column"] == "load"
+    assert (found["counterfactuals"], found["threshold"]) == ([], None)
+    assert all(isinstance(n["label"], float) for n in found["neighbours"])
+    said = tidegate("--home", depot.root, "explain", "fuel", "--row", row_id, "--version", 1)
+    assert said.code == 0
     assert "would have been" not in said.out
     assert "threshold" not in said.out
 
