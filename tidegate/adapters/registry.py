@@ -150,10 +150,10 @@ class Registry:
         for name, body in files.items():
             self.log_evidence(run_id, name, body)
         try:
-            found = self.client.get_model_version(model, str(version))
+            logged = self.logged_model(model, version)
             for key, value in metrics.items():
                 if math.isfinite(value):
-                    self.client.log_metric(run_id, key, value, model_id=found.model_id)
+                    self.client.log_metric(run_id, key, value, model_id=logged)
             for key, text in tags.items():
                 self.client.set_model_version_tag(model, str(version), key, text)
             self.client.update_model_version(model, str(version), description=description)
@@ -162,6 +162,10 @@ class Registry:
             raise RegistryError(
                 f"evidence of version {version} of {model}", "a registry that takes it", str(fault), do
             ) from fault
+
+    def logged_model(self, model: str, version: int) -> str:
+        """The id of the logged model behind a version."""
+        return str(self.client.get_model_version(model, str(version)).model_id)
 
     def evidence(self, run_id: str, name: str) -> Path | None:
         """The file of a logged artifact, None where there is none; a remote one is copied into the state folder."""

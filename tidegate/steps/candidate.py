@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tidegate.adapters.mlflowevaluate import evaluate
 from tidegate.adapters.registry import Registry
 from tidegate.config.model import Model
 from tidegate.errors import SourceError
@@ -125,7 +125,7 @@ def look_at(stores: Stores, model: Model, version: int, window: Window, now: dat
         found = gate(Case(stores, model, version, package, champion, window, len(looks) + 1), now)
         verdict = found.verdict
         look |= _summary(found)
-        _publish(stores, model, record, found.document, len(looks) + 1)
+        _publish(stores, model, record, found, len(looks) + 1)
     looks.append(look | {"outcome": verdict.outcome, "reasons": list(verdict.reasons)})
     last = verdict.outcome == "inconclusive" and len(looks) >= model.gate.looks
     status = "challenger" if verdict.passed else "rejected" if verdict.outcome == "fail" or last else "candidate"
@@ -153,18 +153,31 @@ def _summary(found: Gated) -> dict[str, Any]:
     }
 
 
-def _publish(stores: Stores, model: Model, record: dict[str, Any], document: Mapping[str, Any], look: int) -> None:
+def _publish(stores: Stores, model: Model, record: dict[str, Any], found: Gated, look: int) -> None:
+    """The evidence into the registry: files, the logged model's metrics, the version's tags and description."""
+    document, registry, run_id = found.document, Registry(stores.home.state), record["body"]["run_id"]
     files: dict[str, dict[str, Any] | str] = {
         f"gate_{look}.json": dict(document),
         f"gate_{look}.html": gate_page(document),
         "model_card.md": model_card(document),
     }
-    Registry(stores.home.state).publish(
+    registry.publish(
         model.name,
         record["version"],
-        record["body"]["run_id"],
+        run_id,
         files=files,
         metrics=gate_metrics(document),
         tags=gate_tags(document),
         description=short_card(document),
     )
+    if found.judged is not None:
+        nights = found.judged.nights()
+        evaluate(
+            registry.client,
+            run_id,
+            registry.logged_model(model.name, record["version"]),
+            found.judged,
+            kind=model.kind,
+            classes=model.label.classes or (),
+            name=f"{model.name} hold-out, {nights[0]}..{nights[-1]}",
+        )

@@ -16,6 +16,7 @@ from tidegate.gate.calibrated import calibrated
 from tidegate.gate.curves import curves
 from tidegate.gate.error import share, spent_in_year
 from tidegate.gate.evidence import document
+from tidegate.gate.judged import Judged
 from tidegate.gate.line import Check, overall
 from tidegate.gate.mitigation import offered
 from tidegate.gate.performance import first_performance, performance
@@ -34,11 +35,12 @@ SEED = 20
 
 @dataclass(frozen=True)
 class Gated:
-    """What one look came to: the verdict, the checks behind it, and the evidence as plain values."""
+    """What one look came to: verdict, checks, the evidence as plain values, and the labelled rows, if any."""
 
     verdict: Verdict
     checks: tuple[Check, ...]
     document: Mapping[str, Any]
+    judged: Judged | None
 
 
 T = TypeVar("T")
@@ -107,7 +109,7 @@ def gate(case: Case, now: datetime) -> Gated:
         digest=case.package.digest,
         seconds=timed.seconds,
     )
-    return Gated(verdict, tuple(checks), made)
+    return Gated(verdict, tuple(checks), made, rows.judged if rows else None)
 
 
 def _on_rows(case: Case, hold: HoldOut | Verdict, timed: _Timed) -> list[Check]:
