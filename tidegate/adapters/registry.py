@@ -164,8 +164,14 @@ class Registry:
             ) from fault
 
     def logged_model(self, model: str, version: int) -> str:
-        """The id of the logged model behind a version."""
-        return str(self.client.get_model_version(model, str(version)).model_id)
+        """The id of the logged model behind a version; raises `RegistryError` if it is gone."""
+        run = self.client.get_run(self.client.get_model_version(model, str(version)).run_id).info
+        query = f"source_run_id = '{run.run_id}'"
+        found = self.client.search_logged_models([run.experiment_id], filter_string=query)
+        if not found:
+            what = f"logged model of version {version} of {model}"
+            raise RegistryError(what, "to be in the registry", "none", "restore the registry")
+        return str(found[0].model_id)
 
     def evidence(self, run_id: str, name: str) -> Path | None:
         """The file of a logged artifact, None where there is none; a remote one is copied into the state folder."""
