@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 nice .venv/bin/python benchmarks/gate_figures.py [--quick]
 
-about ten CPU minutes, a tenth of that with `--quick`; seeds 1 to 5. Two models err each on a feature of its own, whose
+about six CPU minutes, a tenth of that with `--quick`; seeds 1 to 5. Two models err each on a feature of its own, whose
 effect changes from day to day, so that a paired difference of log loss has the design effect of real flights (14 to
 21); a day keeps none or .3 of the last one's shock. A hold-out has 300 rows a night and is looked at after 30, 45 and
 60 nights (10, 15 and 20 blocks). Prints
