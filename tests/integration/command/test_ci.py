@@ -161,7 +161,8 @@ def test_wrong_use(ci, tidegate, home):
     assert (code, first_bad(told)[0]) == (2, "contract")
     code, told = ci("--window", "2999-01-01")
     assert (code, "a night that is over" in first_bad(told)[2]) == (2, True)
-    said = tidegate("--home", home, "ci", "cultivars", "--rows", "220", "--out", home / "no/where.json")
+    change(home, MODEL, "owner:", "ownr:")
+    said = tidegate("--home", home, "ci", "cultivars", "--out", home / "no/where.json")
     assert said.code == 1
     assert "a file that can be written" in said.one_line()
 
