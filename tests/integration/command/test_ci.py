@@ -338,6 +338,17 @@ def test_a_regression_and_a_monitor_only_model(tidegate, make_diabetes, tmp_path
     assert not steps(json.loads(said.out))["training"]["asked"]
 
 
+def test_the_next_step_is_that_of_what_failed():
+    from tidegate.steps.ci import Run
+    from tidegate.verdicts import Verdict
+
+    run = Run("m")
+    run.step("one", lambda: Verdict("inconclusive", ("too few",)), "wait")
+    assert (run.code, run.next) == (4, "wait")
+    run.step("two", lambda: Verdict("fail", ("wrong",)), "mend")
+    assert (run.code, run.next, run.verdict.reasons) == (3, "mend", ("two: wrong",))
+
+
 def test_the_workflow_is_valid_and_its_commands_are_the_makefile_s():
     text = (ROOT / ".github/workflows/models.yml").read_text()
     flow = yaml.safe_load(text)
