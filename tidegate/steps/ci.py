@@ -86,8 +86,8 @@ class Run:
 
     @property
     def next(self) -> str:
-        """What to do about the first step that did not pass."""
-        return next((s.next for s in self.steps if s.next), "")
+        """What to do about the step that the verdict names first."""
+        return next((s.next for s in self.steps if s.asked and s.outcome == self.verdict.outcome and s.next), "")
 
     def as_dict(self) -> dict[str, Any]:
         return {

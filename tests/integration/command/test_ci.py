@@ -161,7 +161,8 @@ def test_wrong_use(ci, tidegate, home):
     assert (code, first_bad(told)[0]) == (2, "contract")
     code, told = ci("--window", "2999-01-01")
     assert (code, "a night that is over" in first_bad(told)[2]) == (2, True)
-    said = tidegate("--home", home, "ci", "cultivars", "--rows", "220", "--out", home / "no/where.json")
+    change(home, MODEL, "owner:", "ownr:")
+    said = tidegate("--home", home, "ci", "cultivars", "--out", home / "no/where.json")
     assert said.code == 1
     assert "a file that can be written" in said.one_line()
 
@@ -335,6 +336,17 @@ def test_a_regression_and_a_monitor_only_model(tidegate, make_diabetes, tmp_path
     said = tidegate(*command)
     assert said.code == 0
     assert not steps(json.loads(said.out))["training"]["asked"]
+
+
+def test_the_next_step_is_that_of_what_failed():
+    from tidegate.steps.ci import Run
+    from tidegate.verdicts import Verdict
+
+    run = Run("m")
+    run.step("one", lambda: Verdict("inconclusive", ("too few",)), "wait")
+    assert (run.code, run.next) == (4, "wait")
+    run.step("two", lambda: Verdict("fail", ("wrong",)), "mend")
+    assert (run.code, run.next, run.verdict.reasons) == (3, "mend", ("two: wrong",))
 
 
 def test_the_workflow_is_valid_and_its_commands_are_the_makefile_s():
