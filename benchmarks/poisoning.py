@@ -1,6 +1,6 @@
 """The gate's guard against poisoned labels on real flights: what it blocks, and how often it blocks a clean candidate.
 
-    python benchmarks/poisoning.py [--seeds 3] [--flights var/flights] [--quick]
+    python benchmarks/poisoning.py [--seeds 2] [--flights var/flights] [--quick]
 
 For each period a champion is trained on its first 40 nights, with out-of-fold scores as its reference, a candidate on
 all 65, on two thirds of the rows. Labels of one group are flipped in the candidate's training, wholly or for a share
@@ -36,7 +36,7 @@ MODEL = Model.model_validate({
 
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--seeds", type=int, default=3)
+    asked.add_argument("--seeds", type=int, default=2)
     asked.add_argument("--flights", type=Path, default=Path("var/flights"))
     asked.add_argument("--quick", action="store_true", help="one period, one seed")
     given = asked.parse_args()

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -103,12 +103,19 @@ def poisoning(
     if anchor is None:
         said = "no champion, so no labels from before: poisoned labels cannot be told from the truth"
         return [Line("anchor", "shown", "inconclusive", math.nan, math.nan, said)]
+    anchor = _numbered(anchor)
     lines = _anchor(model, anchor)
     if recent is not None and len(recent.label):
-        lines += _conflict(model, anchor, recent)
+        lines += _conflict(model, anchor, _numbered(recent))
     if sources is not None:
         lines += _sources(model, sources)
     return lines
+
+
+def _numbered(rows: Labelled) -> Labelled:
+    """Labels as numbers, nights counted in their order: text is slow to sort once a group."""
+    night = np.unique(rows.night.astype(str), return_inverse=True)[1]
+    return replace(rows, label=rows.label.astype(np.float64), night=night)
 
 
 def _parts(model: Model, rows: Labelled) -> dict[str, NDArray[np.bool_]]:
@@ -124,11 +131,11 @@ def _parts(model: Model, rows: Labelled) -> dict[str, NDArray[np.bool_]]:
 
 def _anchor(model: Model, anchor: Labelled) -> list[Line]:
     gate, margin = model.gate, model.gate.robustness.anchor_margin
-    known = np.isfinite(anchor.label.astype(np.float64))
+    known = np.isfinite(anchor.label)
     if anchor.ours is None or not known.any():
         why = "the candidate has not scored them" if known.any() else "there are none"
         return [_line("anchor", "inconclusive", math.nan, margin, f"labels from before: {why}", 0)]
-    label, nights = anchor.label.astype(np.float64), sorted(set(anchor.night.astype(str).tolist()))
+    label, nights = anchor.label, range(int(anchor.night.max()) + 1)
     ours, theirs = (np.full(len(label), np.nan) for _ in range(2))
     for out, scores in ((ours, anchor.ours), (theirs, anchor.theirs)):
         out[known] = row_loss(model.kind, scores[known], label[known])
@@ -143,7 +150,7 @@ def _anchor(model: Model, anchor: Labelled) -> list[Line]:
         if not usual > 0:
             continue
         # Linear in the losses, so that the error of the champion's loss counts, too.
-        over = mean_by_blocks((ours - (1 + margin) * theirs)[at] / usual, anchor.night[at].astype(str), nights,
+        over = mean_by_blocks((ours - (1 + margin) * theirs)[at] / usual, anchor.night[at], nights,
                               gate.block_nights)  # fmt: skip
         if over.blocks >= gate.min_blocks:
             rise = Estimate(over.value + margin, over.se, over.blocks)
@@ -211,11 +218,10 @@ def _conflict(model: Model, anchor: Labelled, recent: Labelled) -> list[Line]:
 
 
 def _ranked(model: Model, rows: Labelled, part: NDArray[np.bool_]) -> Estimate:
-    label = rows.label.astype(np.float64)
-    at = part & np.isfinite(label) & np.isfinite(rows.theirs.reshape(len(label), -1)).all(axis=1)
-    night = rows.night.astype(str)
-    nights = sorted(set(night.tolist()))
-    return ranked_by_blocks(model.kind, rows.theirs[at], label[at], night[at], nights, model.gate.block_nights)
+    at = part & np.isfinite(rows.label) & np.isfinite(rows.theirs.reshape(len(part), -1)).all(axis=1)
+    nights = range(int(rows.night.max()) + 1)
+    block = model.gate.block_nights
+    return ranked_by_blocks(model.kind, rows.theirs[at], rows.label[at], rows.night[at], nights, block)
 
 
 def _sources(model: Model, sources: Sources) -> list[Line]:

@@ -10,22 +10,22 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from tidegate.gate.ranking import ranked
-from tidegate.performance.blocks import Estimate, blocks_of, cut, level
+from tidegate.performance.blocks import Estimate, cut, level
 from tidegate.performance.tally import NO_CONFUSION, NO_HIST, Tally
 
 Floats = NDArray[np.float64]
 
 
-def mean_by_blocks(values: Floats, night: NDArray[Any], nights: Sequence[str], block: int) -> Estimate:
+def mean_by_blocks(values: Floats, night: NDArray[Any], nights: Sequence[Any], block: int) -> Estimate:
     """The mean of a value of each row, with the jackknife error over blocks of nights.
 
     Parameters
     ----------
     values : ndarray, shape (n,)
         Rows whose value is NaN count nothing.
-    night : ndarray of str, shape (n,)
-    nights : sequence of str
-        The windows that are cut into blocks of `block`, so that a group is cut as the whole is.
+    night : ndarray, shape (n,)
+    nights : sequence
+        The windows, in the rows' own terms, that are cut into blocks, so that a group is cut as the whole is.
 
     Returns
     -------
@@ -37,28 +37,35 @@ def mean_by_blocks(values: Floats, night: NDArray[Any], nights: Sequence[str], b
     >>> mean_by_blocks(np.array([1.0, 2.0, 3.0]), np.array(["a", "a", "b"]), ["a", "b"], 1)
     Estimate(value=2.0, se=0.75, blocks=2)
     """
-    kept = np.isfinite(values)
-    names, at = np.unique(night[kept].astype(str), return_inverse=True)
-    sums, counts = np.bincount(at, values[kept], len(names)), np.bincount(at, minlength=len(names))
-    tallies = {
-        str(n): Tally({"n": float(c), "value": float(s)}, NO_HIST, NO_CONFUSION)
-        for n, c, s in zip(names, counts, sums, strict=True)
-    }
-    return level(lambda t: t.sums["value"] / t.n, blocks_of(tallies, cut(sorted(nights), block)))
+    row, blocks = _rows_in_blocks(night, nights, block)
+    kept = np.isfinite(values) & (row >= 0)
+    sums, counts = np.bincount(row[kept], values[kept], blocks), np.bincount(row[kept], minlength=blocks)
+    tallies = [
+        Tally({"n": float(c), "value": float(s) / float(c)}, NO_HIST, NO_CONFUSION)
+        for c, s in zip(counts, sums, strict=True)
+        if c
+    ]
+    return level(lambda t: t.sums["value"], tallies)
+
+
+def _rows_in_blocks(night: NDArray[Any], nights: Sequence[Any], block: int) -> tuple[NDArray[np.int64], int]:
+    """The block of each row, −1 outside all, and how many blocks there are."""
+    blocks = cut(sorted(nights), block)
+    block_of = {n: i for i, part in enumerate(blocks) for n in part}
+    names, code = np.unique(night, return_inverse=True)
+    return np.array([block_of.get(n, -1) for n in names.tolist()], dtype=np.int64)[code], len(blocks)
 
 
 def ranked_by_blocks(
-    kind: str, scores: Floats, label: Floats, night: NDArray[Any], nights: Sequence[str], block: int
+    kind: str, scores: Floats, label: Floats, night: NDArray[Any], nights: Sequence[Any], block: int
 ) -> Estimate:
     """How well scores rank labels within blocks of nights (`tidegate.gate.ranking.ranked`), weighted by their rows.
 
     Blocks in which it is not defined count nothing; parameters and bounds as of `mean_by_blocks`.
     """
-    tallies, blocks = [], cut(sorted(nights), block)
-    names, code = np.unique(night, return_inverse=True)
-    block_of = {n: i for i, part in enumerate(blocks) for n in part}
-    row = np.array([block_of.get(n, -1) for n in names.tolist()], dtype=np.int64)[code]
-    for i in range(len(blocks)):
+    tallies = []
+    row, blocks = _rows_in_blocks(night, nights, block)
+    for i in range(blocks):
         at = row == i
         if at.any():
             sums = {"n": float(at.sum()), "value": ranked(kind, scores[at], label[at])}
