@@ -29,8 +29,8 @@ class Line:
         What was measured: ``roc_auc``, ``log_loss [origin=JFK]``, ``noise``.
     role : str
         Why it is here: ``better``, ``guardrail``, ``other``, ``priced``; ``segment``, ``calibration``, ``fairness``,
-        ``robustness``, ``leakage``, ``poisoning``, ``servability``, ``digests``. ``shown`` and ``priced`` lines do
-        not decide.
+        ``robustness``, ``leakage``, ``poisoning``, ``servability``, ``digests``, ``behaviour``. ``shown`` and
+        ``priced`` lines do not decide.
     observed, se, lower, upper : float
         The value (of a gain: positive is better) with its standard error and one-sided bounds at the line's own
         error, in the measure's unit; NaN or infinite where there is none.

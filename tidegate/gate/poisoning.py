@@ -72,7 +72,7 @@ def guarded(model: Model, dataset: Dataset) -> list[str]:
     Whatever their groups are, they are columns of the dataset.
     """
     words = [f for f in model.features if f in dataset.columns and dataset.columns[f].type in ("category", "boolean")]
-    return list(dict.fromkeys([*words, *model.segments, *model.protected]))
+    return list(dict.fromkeys([*words, *model.judged_segments]))
 
 
 def groups_of(rows: pa.Table, columns: list[str]) -> dict[str, NDArray[Any]]:

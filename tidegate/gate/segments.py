@@ -34,7 +34,7 @@ TOLD = 20
 
 
 def segments(model: Model, judged: Judged, *, look: int = 1) -> Check:
-    """Judge each value of each column of `segments` and `protected`.
+    """Judge each value of each column of `segments`, `protected` and `gate.segments`.
 
     Fails when the harm of a segment is proven above `gate.segment_margin`, at this look's part of `gate.alpha`.
     Inconclusive when it would be at the whole of it: suspected, and passing now would be rash. Passes when of no
@@ -50,7 +50,7 @@ def segments(model: Model, judged: Judged, *, look: int = 1) -> Check:
         Which look this is, from 1: it gets its part of `gate.alpha`.
     """
     gate = model.gate
-    columns = tuple(dict.fromkeys((*model.segments, *model.protected)))
+    columns = model.judged_segments
     if not columns:
         return not_asked("segments", "no segments or protected columns are declared")
     bad = unusable(model, judged)

@@ -157,7 +157,7 @@ def run_ci(
     project.model_layers(name)
     run = Run(name)
     made: dict[str, Any] = {}
-    after = (*DATA, *TRAINING, *fastchecks.SCREENS, "behaviour")
+    after = (*DATA, *TRAINING, "behaviour")
     if not run.step("configuration", lambda: _configuration(project, name, made), "correct the file"):
         run.left_out(("user code", *after), "the configuration")
         return run
@@ -177,7 +177,7 @@ def run_ci(
 DATA = ("contract", "labels")
 TRAINING = (
     "training", "scores", "better than a constant", "repeatable", "package", "single rows", "empty batch", "nulls",
-    "unseen categories", "extremes",
+    "unseen categories", "extremes", "leakage",
 )  # fmt: skip
 
 
@@ -230,14 +230,14 @@ class _Trial:
 
         look = f"correct the file, or the contract in configs/datasets/{self.dataset.name}.yaml"
         if not run.step("contract", contract, look):
-            run.left_out(("labels", *TRAINING, *fastchecks.SCREENS, "behaviour"), "data that pass the contract")
+            run.left_out(("labels", *TRAINING, "behaviour"), "data that pass the contract")
             return
         labels = "put label files there, or name another --window"
         if not run.step("labels", lambda: label(stores, model, samples[0], self.rows, rng), labels):
-            run.left_out((*TRAINING, *fastchecks.SCREENS, "behaviour"), "labels")
+            run.left_out((*TRAINING, "behaviour"), "labels")
             return
         if model.estimator.build is None:
-            for name in (*TRAINING, *fastchecks.SCREENS):
+            for name in TRAINING:
                 run.told(name, "a monitor-only model is not trained")
             self._no_model()
             return
@@ -258,7 +258,7 @@ class _Trial:
             return Verdict("pass", (f"{spec['rows']} rows, {len(taken.nights)} nights, seed {spec['seed']}",))
 
         if not run.step("training", training, "take more with --rows, or mend the user code"):
-            run.left_out((*TRAINING[1:], *fastchecks.SCREENS, "behaviour"), "a trained model")
+            run.left_out((*TRAINING[1:], "behaviour"), "a trained model")
             return
         package = packages[0]
         mend = f"mend {model.estimator.features or model.estimator.build}"
@@ -276,8 +276,7 @@ class _Trial:
                 run.step(what, lambda c=cases: fastchecks.answered(package, rows, columns, c), mend)  # type: ignore[misc]
             else:
                 run.told(what, "the contract leaves none to try")
-        for what, screen in fastchecks.SCREENS.items():
-            run.step(what, lambda s=screen: s(model, rows), "look at the features")  # type: ignore[misc]
+        run.step("leakage", lambda: fastchecks.no_leak(model, self.dataset, rows), "look at the feature")
         self._behaviour(package, batches, rows)
 
     def _package(self, taken: Sample, name: str) -> Loaded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidegate.adapters.packages import Loaded
-from tidegate.config.dataset import Column
+from tidegate.config.dataset import Column, Dataset
 from tidegate.config.model import Model
 from tidegate.contract.conform import ARROW
 from tidegate.errors import SourceError
 from tidegate.gate.checks import gain_of, superior
+from tidegate.gate.leakage import leakage
+from tidegate.gate.line import verdict_of
 from tidegate.performance.blocks import cut
 from tidegate.performance.tally import tally_of
 from tidegate.steps.outcomes import tally_by
@@ -27,9 +29,6 @@ MOST_WORDS = 160
 NEVER_SEEN = "never seen before"
 
 Cases = list[dict[str, Any]]
-Screen = Callable[[Model, pa.Table], Verdict]
-SCREENS: dict[str, Screen] = {}
-"""Further checks of the labelled rows themselves (a leak, say): name to what judges model and rows."""
 
 
 def in_range(model: Model, package: Loaded) -> Verdict:
@@ -163,3 +162,10 @@ def _apart(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     if a.shape != b.shape:
         return float("inf")
     return float(np.abs(a - b).max()) if a.size else 0.0
+
+
+def no_leak(model: Model, dataset: Dataset, rows: pa.Table) -> Verdict:
+    """No feature says the label by itself; see `tidegate.gate.leakage`."""
+    label, night = rows["label"].to_numpy(), rows["window"].to_numpy(zero_copy_only=False)
+    settings, column = model.gate.robustness, model.label.column
+    return verdict_of(leakage(dataset, model.features, column, model.kind, rows, label, night, settings)[0])
