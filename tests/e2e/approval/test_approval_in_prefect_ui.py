@@ -180,7 +180,7 @@ def said(home):
     )
 
 
-def decide(page, server, run, folder, name, decision, by, reason):
+def decide(page, server, run, folder, name, decision, by, reason, form_number=1):
     """Open the run, press Resume, read the verdict, fill in the form, submit."""
     page.goto(f"{server.url}/runs/flow-run/{run['id']}")
     resume = page.get_by_role("button", name="Resume").first
@@ -189,7 +189,7 @@ def decide(page, server, run, folder, name, decision, by, reason):
     form = page.locator(".p-modal")
     form.get_by_role("heading", name=f"progression version {name}").wait_for()
     verdict = form.locator("article.markdown-renderer").first.inner_text()
-    page.screenshot(path=str(folder / f"{decision}-1-form.png"))
+    page.screenshot(path=str(folder / f"{decision}-{form_number}-shown.png"))
 
     def field(label):
         title = page.locator(".schema-form-property__label", has_text=label)
@@ -201,7 +201,7 @@ def decide(page, server, run, folder, name, decision, by, reason):
     page.locator(".p-select-option", has_text=decision).first.click()
     field("By").locator("textarea").fill(by)
     field("Reason").locator("textarea").fill(reason)
-    page.screenshot(path=str(folder / f"{decision}-2-filled.png"))
+    page.screenshot(path=str(folder / f"{decision}-{form_number}-filled.png"))
     form.get_by_role("button", name="Submit").click()
     form.wait_for(state="detached")
     return verdict
@@ -210,8 +210,9 @@ def decide(page, server, run, folder, name, decision, by, reason):
 def ended(page, server, run, folder, name):
     done = server.until(f"/flow_runs/{run['id']}", lambda r: r["state_name"] in ("Completed", "Failed"))
     assert done["state_name"] == "Completed", server.logs()
-    page.get_by_text("Completed").first.wait_for()
-    page.screenshot(path=str(folder / f"{name}-3-done.png"))
+    page.reload()
+    page.get_by_text("Completed", exact=True).first.wait_for()
+    page.screenshot(path=str(folder / f"{name}-done.png"))
 
 
 def test_one_version_is_approved_and_the_next_refused(browser, server, home, tmp_path):
@@ -219,7 +220,9 @@ def test_one_version_is_approved_and_the_next_refused(browser, server, home, tmp
     page = browser.new_page(viewport={"width": 1300, "height": 1000})
     page.set_default_timeout(START * 1000)
     elsewhere = []
-    page.on("request", lambda r: elsewhere.append(r.url) if not r.url.startswith((server.url, "data:")) else None)
+    page.on(
+        "request", lambda r: elsewhere.append(r.url) if not r.url.startswith((server.url, "data:", "blob:")) else None
+    )
 
     def suspended(version, form=1):
         """The one run about a version, once its process has ended and it waits with this form."""
@@ -250,7 +253,7 @@ def test_one_version_is_approved_and_the_next_refused(browser, server, home, tmp
     decide(page, server, run, tmp_path, 2, "reject", "bob", "")
     run = suspended(2, form=2)
     assert said(home)[1] == ["champion", "challenger"]
-    shown = decide(page, server, run, tmp_path, 2, "reject", "bob", "worse for old patients")
+    shown = decide(page, server, run, tmp_path, 2, "reject", "bob", "worse for old patients", form_number=2)
     assert "Not taken" in shown
     ended(page, server, run, tmp_path, "reject")
     assert said(home) == (1, ["champion", "rejected"], [approved, ("reject", 2, "bob", "worse for old patients")])
