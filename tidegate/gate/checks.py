@@ -121,11 +121,11 @@ def with_power(line: Line, gain: Estimate, effect: float, alpha: float, last: fl
 
     ``more_nights`` is for the error `last` of the attempt's last look, since more nights come with a later look.
     """
-    return replace(
-        line,
-        power=power(effect, gain.se, gain.blocks, alpha),
-        more_nights=more_nights(effect, gain.se, gain.blocks, last, block),
-    )
+    nights = more_nights(effect, gain.se, gain.blocks, last, block)
+    reason = line.reason
+    if line.role == "better" and line.outcome == "inconclusive" and nights > 0 and math.isfinite(nights):
+        reason += f"; {nights_for(nights / block, block)} would prove a gain of {effect:g} in 4 of 5 cases"
+    return replace(line, power=power(effect, gain.se, gain.blocks, alpha), more_nights=nights, reason=reason)
 
 
 def nights_for(blocks: float, block: int) -> str:
