@@ -2,13 +2,13 @@
 
 Three guards, all against the champion, so none without one. *Anchor*: labels that were recorded with the champion at
 its training, with the champion's out-of-fold scores; the candidate must not lose more there than the champion by more
-than `anchor_margin`, in all or in any group of rows. The candidate has learned from those nights, which favours it:
-a clean one is safe. *Conflict*: in a group, recent labels that the champion ranks the wrong way round, though it
-ranked those before rightly: poisoned, or a world turned over; a person must look. *Sources*: a deliverer whose share
-of the training rows has jumped.
+than `anchor_margin`, in all or in any group of rows. The candidate has learned from those nights, which favours it by
+some 10 % of the loss over all rows: a clean one is safe. *Conflict*: in a group, recent labels that the champion ranks
+the wrong way round, though it ranked those before rightly: poisoned, or a world turned over; a person must look.
+*Sources*: a deliverer whose share of the training rows has jumped.
 
-What is spread thinly over all groups, or flips a small part of one, is not seen: `benchmarks/poisoning.py` says from
-which size on it is.
+What is spread thinly over all groups, flips a part of one, or only its newest nights, is often not seen:
+`benchmarks/poisoning.py` says how often.
 """
 
 from __future__ import annotations
