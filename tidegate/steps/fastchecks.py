@@ -18,6 +18,7 @@ from tidegate.gate.checks import gain_of, superior
 from tidegate.gate.leakage import leakage
 from tidegate.gate.line import verdict_of
 from tidegate.performance.blocks import cut
+from tidegate.performance.constant import constant_scores
 from tidegate.performance.tally import tally_of
 from tidegate.steps.outcomes import tally_by
 from tidegate.steps.score import scores_of
@@ -52,7 +53,7 @@ def beats_dummy(model: Model, package: Loaded) -> Verdict:
     """Held-out loss against a constant prediction, the training's own mean: proven better, on blocks of nights."""
     outcomes = package.reference("outcomes")
     label, night = outcomes["label"].to_numpy(), np.array(outcomes["event_window"].to_pylist())
-    constant = _constant(model, label)
+    constant = constant_scores(model, label)
     dummy = {n: tally_of(model, constant[night == n], label[night == n]) for n in sorted(set(night.tolist()))}
     ours = tally_by(model, outcomes, "event_window", float(package.spec["threshold"]))
     blocks = cut(sorted(ours), model.gate.block_nights)
@@ -64,15 +65,6 @@ def beats_dummy(model: Model, package: Loaded) -> Verdict:
         margin=model.gate.min_gain_over_dummy, against="a constant prediction",
     )  # fmt: skip
     return Verdict(check.outcome, (check.reason,))
-
-
-def _constant(model: Model, label: NDArray[np.float64]) -> NDArray[np.float64]:
-    if model.kind == "regression":
-        return np.full(len(label), float(np.median(label)))
-    if model.kind == "binary":
-        return np.full(len(label), float(label.mean()))
-    shares = np.bincount(label.astype(int), minlength=len(model.label.classes or ())) / len(label)
-    return np.tile(shares, (len(label), 1))
 
 
 def repeatable(first: Loaded, second: Loaded, rows: pa.Table) -> Verdict:

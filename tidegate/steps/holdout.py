@@ -15,6 +15,7 @@ from tidegate.config.model import Model
 from tidegate.errors import SourceError
 from tidegate.gate.judged import Judged
 from tidegate.lineage.usercode import load_copied
+from tidegate.performance.constant import constant_scores
 from tidegate.steps.case import Case
 from tidegate.steps.decide import labelled_nights
 from tidegate.steps.outcomes import join, labels_of
@@ -94,7 +95,7 @@ def _against_constant(case: Case) -> HoldOut | Verdict:
     rows, fold, ours = _own(case)
     if not rows.num_rows:
         return Verdict("inconclusive", ("no labelled row that the model was not trained on",))
-    return _hold_out(case, rows, fold, ours, _constant(case.model, rows["label"].to_numpy()), None)
+    return _hold_out(case, rows, fold, ours, constant_scores(case.model, rows["label"].to_numpy()), None)
 
 
 def against_baseline(case: Case) -> HoldOut | None:
@@ -138,15 +139,6 @@ def _own(case: Case) -> tuple[pa.Table, NDArray[np.int64], Floats]:
 def _labelled(case: Case, nights: list[str]) -> pa.Table:
     batches = case.stores.data.read("batches", case.model.dataset, nights)
     return join(batches, labels_of(case.stores, case.model, nights, case.window))
-
-
-def _constant(model: Model, y: Floats) -> Floats:
-    """The training's own median, mean or class shares: the strongest constant there is."""
-    if model.kind == "regression":
-        return np.full(len(y), float(np.median(y)))
-    if model.kind == "binary":
-        return np.full(len(y), float(y.mean()))
-    return np.tile(np.bincount(y.astype(int), minlength=len(model.label.classes or ())) / len(y), (len(y), 1))
 
 
 def _hold_out(
