@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from tasks.night import decide_window, ingest_batch, score_batch, watch_window
 from tasks.retrain import gate_candidate, promote_version, train_and_register
@@ -15,7 +16,7 @@ from tidegate.errors import SourceError
 from tidegate.steps.approval import Asked, ask
 from tidegate.steps.candidate import training_failed
 from tidegate.steps.freeze import frozen
-from tidegate.steps.stores import open_stores
+from tidegate.steps.stores import Stores, open_stores
 from tidegate.verdicts import Alarm, Decision, Verdict
 
 
@@ -65,6 +66,16 @@ class Attempt:
     asked: Asked | None = None
 
 
+def _due(stores: Stores, model: str, window: str) -> dict[str, Any] | None:
+    """The version whose look is this window's: the one that had it, else the candidate that waits for it."""
+    known = stores.records.versions(model)
+    had = [v for v in known if window in [look["window"] for look in v["body"]["looks"]]]
+    later = [v for v in had if v["body"]["looks"][0]["window"] != window]
+    waits = [v for v in known if v["status"] == "candidate"]
+    due = [v for v in waits if v["body"]["window"] <= window >= (v["body"].get("next_look") or "")]
+    return next(iter((*later, *reversed(due), *had)), None)
+
+
 def retrain(home: Home, model_name: str, window: str, now: datetime, reason: str, *, again: bool = False) -> Attempt:
     """Train (or look again at) a candidate, gate it, and promote it where the model says so; else people are asked.
 
@@ -77,7 +88,9 @@ def retrain(home: Home, model_name: str, window: str, now: datetime, reason: str
         if lease is None:
             return Attempt(None, Verdict("inconclusive", (f"another run is retraining {model_name}",)))
         tried = next((v for v in stores.records.versions(model_name) if v["body"]["window"] == window), None)
-        waiting = stores.candidate(model_name) if again else tried
+        waiting = _due(stores, model_name, window) if again else tried
+        if again and waiting is None:
+            return Attempt(None, Verdict("inconclusive", (f"no candidate is due for a look on {window}",)))
         if waiting is not None and waiting["status"] not in ("candidate", "challenger"):
             say = f"version {waiting['version']} was already trained on {window} and is {waiting['status']}"
             return Attempt(waiting["version"], Verdict("inconclusive", (say,)))

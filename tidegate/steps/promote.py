@@ -15,7 +15,7 @@ from tidegate.adapters.packages import Loaded
 from tidegate.adapters.registry import Registry
 from tidegate.config.model import Model
 from tidegate.errors import IntegrityError, PlanConflict, UsageError
-from tidegate.gate.approval import authority
+from tidegate.gate.approval import authority, not_overridable
 from tidegate.rollout.plan import ServingPlan
 from tidegate.steps.freeze import frozen
 from tidegate.steps.stores import Stores
@@ -65,6 +65,9 @@ def promote(
     status = record["status"] if record else "no such version"
     stopped = frozen(stores, model, now)
     against = authority(status, rows, now, promotion=model.promotion, frozen=stopped)
+    if record is not None and not against and status != "challenger":
+        # A look since the override may have found what nobody may skip.
+        against = not_overridable(record["body"]["looks"][-1])
     if record is None or against:
         raise UsageError(
             f"version {version} of {model.name}",
