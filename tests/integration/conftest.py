@@ -17,6 +17,7 @@ from tidegate.clock import evening_of
 from tidegate.config.home import Home
 from tidegate.steps.approval import approve
 from tidegate.steps.candidate import look_at, train_and_register
+from tidegate.steps.case import Case
 from tidegate.steps.decide import decide_window
 from tidegate.steps.ingest import ingest
 from tidegate.steps.labels import collect_labels
@@ -91,6 +92,12 @@ class Loop:
             return approve(self.stores, self.model, version, w.end - timedelta(minutes=1), by=by)
         return promote(self.stores, self.model, version, w, evening_of(w), why={"reason": "test"}, by=by)
 
+    def case(self, version: int, i: int, *, champion: int | None = None) -> Case:
+        """The case of a version's first look, on night `i`, against the version that was champion then."""
+        against = (champion, self.package(champion)) if champion else None
+        w = self.calendar.window(day_of(i))
+        return Case(self.stores, self.model, version, self.package(version), against, w, 1)
+
     def record(self, version: int) -> dict[str, Any]:
         return next(v for v in self.stores.records.versions(self.name) if v["version"] == version)
 
@@ -157,8 +164,8 @@ def loop_of():
 
 @pytest.fixture(scope="session")
 def wine(make_wine, tmp_path_factory):
-    """Twelve nights of history, a first champion, twelve more; the instruments change on night 14."""
-    loop = Loop(make_wine(tmp_path_factory.mktemp("wine"), 24, 14), "cultivars")
+    """Twelve nights of history, a first champion, twelve more; the instruments change on night 11."""
+    loop = Loop(make_wine(tmp_path_factory.mktemp("wine"), 24, 11), "cultivars")
     for i in range(24):
         loop.night(i)
     return loop
@@ -169,12 +176,12 @@ def diabetes(make_diabetes, tmp_path_factory):
     """A first champion that a person approved on night 9, then twelve nights.
 
     The file of night 3 lacks a column for ever, that of night 4 is torn until night 6; the
-    labels of night 8 never come. From night 12 on the disease goes faster. On night 21 a
+    labels of night 8 never come. From night 10 on the disease goes faster. On night 21 a
     retrain is forced, and approved.
     """
     import pandas as pd
 
-    root = make_diabetes(tmp_path_factory.mktemp("diabetes"), 22, 12)
+    root = make_diabetes(tmp_path_factory.mktemp("diabetes"), 22, 10)
     pd.read_parquet(root / f"diabetes/{day_of(3)}.parquet").drop(columns="bmi").to_parquet(
         root / f"diabetes/{day_of(3)}.parquet"
     )

@@ -126,6 +126,9 @@ def _user_code(
         "seed": model.estimator.seed,
     }
     features = load_copied(model.estimator.features, folder, model.name, code) if model.estimator.features else None
+    if model.gate.baseline:
+        # Only the gate calls it, but one that is not there is told before anything is trained.
+        load_copied(model.gate.baseline, folder, model.name, code)
     return spec, load_copied(build, folder, model.name, code), features
 
 

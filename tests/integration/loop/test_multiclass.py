@@ -1,11 +1,17 @@
 """Wine: three classes, labels that arrive late, a champion that decays and is replaced."""
 
+import json
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from tidegate.adapters import ledger
 from tidegate.adapters.registry import Registry
+from tidegate.clock import evening_of
+from tidegate.gate.evidence import evidence_digest
+from tidegate.gate.line import NAMES
 from tidegate.lineage.chain import broken_at
 
 
@@ -25,7 +31,7 @@ def test_the_story_goes_as_it_should(wine, day):
     # Nine nights of reference calibrate nothing: drift alarms nobody, harm that labels prove does.
     [(night, alarm)] = [(i, a) for i, t in enumerate(told) for a in t.get("alarms", ())]
     assert night == told.index(wine.told[wine.record(2)["body"]["window"]])
-    assert (alarm.severity, alarm.cause, alarm.monitor, alarm.since) == ("page", "concept", "performance", day(14))
+    assert (alarm.severity, alarm.cause, alarm.monitor, alarm.since) == ("page", "concept", "performance", day(11))
     assert alarm.next_command.startswith("tidegate retrain cultivars")
     assert [v["status"] for v in wine.stores.records.versions(wine.name)] == ["retired", "champion"]
     plan = wine.stores.plans.get(wine.name)
@@ -33,7 +39,7 @@ def test_the_story_goes_as_it_should(wine, day):
 
 
 def test_metrics_are_whole_per_class_and_per_segment_with_n_and_coverage(wine, day):
-    found = metrics(wine, day(12))
+    found = metrics(wine, day(10))
     for name in ("roc_auc", "log_loss", "brier", "accuracy", "precision", "recall", "f1", "kpi"):
         row = found["", name]
         assert np.isfinite(row["value"])
@@ -42,7 +48,7 @@ def test_metrics_are_whole_per_class_and_per_segment_with_n_and_coverage(wine, d
         assert row["coverage"] == 1.0
         assert row["version"] == 1
     assert 0.5 < found["", "accuracy"]["value"] <= 1
-    by_cellar = metrics(wine, day(12), "cellar")
+    by_cellar = metrics(wine, day(10), "cellar")
     assert {of for of, _ in by_cellar} == {"north", "south"}
     assert sum(by_cellar[of, "accuracy"]["n"] for of in ("north", "south")) == 36
 
@@ -68,7 +74,7 @@ def test_macro_and_per_class_agree_with_scikit_learn(wine, day):
 @pytest.mark.fault(16)
 def test_late_and_selective_labels_count_only_when_all_had_time_to_come(wine, day):
     from tidegate.steps.decide import labelled_nights
-    from tidegate.steps.gate import gate
+    from tidegate.steps.holdout import hold_out
     from tidegate.steps.outcomes import labels_of
 
     told = pd.read_csv(wine.root / "verdicts.csv", parse_dates=["tasted_at", "told_at"])
@@ -82,21 +88,37 @@ def test_late_and_selective_labels_count_only_when_all_had_time_to_come(wine, da
         assert max(labelled_nights(wine.stores, wine.model, window)) == day(evening - 3)
     assert third[11] < third[13] == np.mean(mine["cultivar"] == "third")
     # On the evening of 13 nights 11 and 12 have labels, none of the third class: they do not gate.
-    result = gate(wine.stores, wine.model, wine.package(2), wine.calendar.window(day(13)))
-    assert result.verdict.outcome == "inconclusive"
-    assert result.n <= 36 * 11
+    assert hold_out(wine.case(2, 13, champion=1)).judged.nights() == [day(i) for i in range(6, 11)]
     assert metrics(wine, day(10))["", "accuracy"]["coverage"] == 1.0
 
 
+@pytest.fixture
+def copied(wine, loop_of, tmp_path):
+    """The wine's home, where a look spends nothing of the others' error."""
+    shutil.copytree(wine.root, tmp_path / "home")
+    return loop_of(tmp_path / "home", wine.name)
+
+
 @pytest.mark.fault(16)
-def test_the_gate_is_inconclusive_while_labels_are_missing(wine, day):
+def test_the_gate_is_inconclusive_while_labels_are_missing(wine, copied, day):
     """The package that passed on its night, with the evidence of earlier evenings."""
     from tidegate.steps.gate import gate
 
     passed = wine.record(2)["body"]["window"]
-    for i in range(9, 13):
-        assert gate(wine.stores, wine.model, wine.package(2), wine.calendar.window(day(i))).verdict.outcome != "pass"
     assert wine.told[passed]["gate"].outcome == "pass"
+    found = {}
+    for i in (8, 12):
+        case = copied.case(2, i, champion=1)
+        found[i] = gate(case, evening_of(case.window))
+        assert found[i].verdict.outcome == "inconclusive"
+        assert [c.name for c in found[i].checks] == list(NAMES)
+        # Too little to prove anything with spends nothing of the year's error.
+        assert found[i].document["error"]["this_look"] == 0
+    none, few = (found[i].checks[0] for i in (8, 12))
+    assert none.verdict.reasons == ("no labelled row since the champion's training",)
+    assert found[8].judged is None
+    assert "4 hold-out blocks of 1 nights, 5 needed" in few.verdict.reasons[0]
+    assert few.n == 36 * 4
 
 
 @pytest.mark.fault(22)
@@ -155,7 +177,12 @@ def test_the_registry_has_the_lineage_and_mirrors_the_alias(wine):
         assert found.tags["tidegate.user_code"] == spec["user"]["digest"]
         assert {"tidegate.batches", "tidegate.labels", "tidegate.revision", "tidegate.lock"} <= set(found.tags)
         names = {a.path for a in client.list_artifacts(record["body"]["run_id"])}
-        assert {"spec.json", "gate_1.json"} <= names
+        assert {"spec.json", "gate_1.json", "gate_1.html", "model_card.md"} <= names
+        evidence = json.loads(Registry(wine.stores.home.state).evidence(record["body"]["run_id"], "gate_1.json").read_text())
+        assert [c["name"] for c in evidence["checks"]] == list(NAMES)
+        [look] = record["body"]["looks"]
+        assert evidence_digest(evidence) == look["evidence"]
+        assert (evidence["verdict"]["outcome"], look["failed_roles"]) == ("pass", [])
         assert found.tags["tidegate.status"] == "champion"
     assert client.get_model_version_by_alias(wine.name, "champion").version == 2
     batches = {s.window: s.digest for s in wine.stores.data.many("batches", "tastings", spec["trained"])}
