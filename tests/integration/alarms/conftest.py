@@ -35,7 +35,8 @@ estimator: {build: "shop:build", features: "shop:features", params: {}, seed: 2}
 features: [channel, price, pages]
 segments: [channel]
 kpi: {unit: EUR, true_positive: 1, false_positive: -1, false_negative: -1}
-gate: {block_nights: 2, min_blocks: 6}
+# Nearly all that is known of a visit is its price: prices at their end cost what knowing them is worth.
+gate: {block_nights: 2, min_blocks: 6, robustness: {max_loss: 0.4}}
 retrain: {policy: evidence, first_nights: 45, growth: 9, max_per_year: 2}
 alarms: {group: shopkeepers}
 promotion: automatic

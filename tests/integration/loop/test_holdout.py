@@ -147,7 +147,7 @@ def test_a_first_model_has_to_beat_the_declared_baseline(based, name, outcome):
     case = held_against(based, name)
     constant, base = hold_out(case), against_baseline(case)
     assert isinstance(constant, HoldOut)
-    assert len(base.judged) == len(constant.judged) == 216
+    assert len(base.judged) == len(constant.judged) == 7 * 36
     assert np.array_equal(base.judged.ours, constant.judged.ours)
     check = first_performance(based.model, constant.judged, base.judged)
     assert check.verdict.outcome == outcome, check.verdict.reasons
@@ -166,8 +166,8 @@ def test_without_a_declared_baseline_there_is_none(based):
     ("name", "words"),
     [
         ("broken", "expected a score for each row, found KeyError: 'no such rule'"),
-        ("three", r"expected finite scores of shape \(216,\), found shape \(3,\), 0 not finite"),
-        ("silent", r"found shape \(216,\), 216 not finite"),
+        ("three", r"expected finite scores of shape \(252,\), found shape \(3,\), 0 not finite"),
+        ("silent", r"found shape \(252,\), 252 not finite"),
     ],
 )
 def test_a_baseline_that_gives_no_scores_is_a_fault_of_the_users_code(based, name, words):
