@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from tasks.night import decide_window, ingest_batch, score_batch, watch_window
 from tasks.retrain import gate_candidate, promote_version, train_and_register
+from tidegate.adapters.leases import Lease
 from tidegate.config.home import Home
 from tidegate.errors import SourceError
 from tidegate.steps.approval import Asked, ask
-from tidegate.steps.candidate import training_failed
+from tidegate.steps.candidate import training_failed, turn
 from tidegate.steps.freeze import frozen
-from tidegate.steps.stores import Stores, open_stores
+from tidegate.steps.stores import open_stores
 from tidegate.verdicts import Alarm, Decision, Verdict
 
 
@@ -66,16 +66,6 @@ class Attempt:
     asked: Asked | None = None
 
 
-def _due(stores: Stores, model: str, window: str) -> dict[str, Any] | None:
-    """The version whose look is this window's: the one that had it, else the candidate that waits for it."""
-    known = stores.records.versions(model)
-    had = [v for v in known if window in [look["window"] for look in v["body"]["looks"]]]
-    later = [v for v in had if v["body"]["looks"][0]["window"] != window]
-    waits = [v for v in known if v["status"] == "candidate"]
-    due = [v for v in waits if v["body"]["window"] <= window >= (v["body"].get("next_look") or "")]
-    return next(iter((*later, *reversed(due), *had)), None)
-
-
 def retrain(home: Home, model_name: str, window: str, now: datetime, reason: str, *, again: bool = False) -> Attempt:
     """Train (or look again at) a candidate, gate it, and promote it where the model says so; else people are asked.
 
@@ -83,28 +73,35 @@ def retrain(home: Home, model_name: str, window: str, now: datetime, reason: str
     window, nothing is trained and the attempt says so.
     """
     stores = open_stores(home)
-    model = stores.project.model(model_name)
-    with stores.leases.holding(f"retrain/{model_name}", model.owner) as lease:
+    owner = stores.project.model(model_name).owner
+    with stores.leases.holding(f"retrain/{model_name}", owner) as lease:
         if lease is None:
             return Attempt(None, Verdict("inconclusive", (f"another run is retraining {model_name}",)))
-        tried = next((v for v in stores.records.versions(model_name) if v["body"]["window"] == window), None)
-        waiting = _due(stores, model_name, window) if again else tried
-        if again and waiting is None:
-            return Attempt(None, Verdict("inconclusive", (f"no candidate is due for a look on {window}",)))
-        if waiting is not None and waiting["status"] not in ("candidate", "challenger"):
-            say = f"version {waiting['version']} was already trained on {window} and is {waiting['status']}"
-            return Attempt(waiting["version"], Verdict("inconclusive", (say,)))
+        waiting, why = turn(stores, model_name, window, again=again)
+        if why:
+            return Attempt(waiting, Verdict("inconclusive", (why,)))
         try:
-            version = waiting["version"] if waiting else train_and_register(home, model_name, window, now, reason)
+            version = waiting or train_and_register(home, model_name, window, now, reason)
         except SourceError as fault:
-            return Attempt(None, training_failed(stores, model, window, fault, now))
+            return Attempt(None, training_failed(stores, stores.project.model(model_name), window, fault, now))
         verdict = gate_candidate(home, model_name, version, window, now)
-        if not verdict.passed:
-            return Attempt(version, verdict)
-        stopped = frozen(stores, model, now)
-        if model.promotion != "automatic" or stopped:
-            asked = ask(stores, model, version, now)
-            more = [t for t in (stopped and f"not promoted: {stopped}", asked.words if asked else "") if t]
-            return Attempt(version, replace(verdict, reasons=(*verdict.reasons, *more)), asked=asked)
+        return (
+            _passed(home, model_name, version, window, now, reason, verdict, lease)
+            if verdict.passed
+            else Attempt(version, verdict)
+        )
+
+
+def _passed(
+    home: Home, model_name: str, version: int, window: str, now: datetime, reason: str, verdict: Verdict, lease: Lease
+) -> Attempt:
+    """Promote a version that passed, or ask people."""
+    stores = open_stores(home)
+    model = stores.project.model(model_name)
+    stopped = frozen(stores, model, now)
+    if model.promotion == "automatic" and not stopped:
         promote_version(home, model_name, version, window, now, "automatic", reason, lease)
         return Attempt(version, verdict, promoted=True)
+    asked = ask(stores, model, version, now)
+    more = [t for t in (stopped and f"not promoted: {stopped}", asked.words if asked else "") if t]
+    return Attempt(version, replace(verdict, reasons=(*verdict.reasons, *more)), asked=asked)

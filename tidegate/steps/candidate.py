@@ -98,6 +98,28 @@ def register(
     return version
 
 
+def turn(stores: Stores, model: str, window: str, *, again: bool) -> tuple[int | None, str]:
+    """Whose turn it is on a window: the version to look at (None: train one), and why nothing is to be done.
+
+    With `again` it is the version whose look is this window's: the one that had it, else the candidate that waits.
+    """
+    known = stores.records.versions(model)
+    found = _due(known, window) if again else next((v for v in known if v["body"]["window"] == window), None)
+    if found is None:
+        return None, f"no candidate is due for a look on {window}" if again else ""
+    if found["status"] not in ("candidate", "challenger"):
+        return found["version"], f"version {found['version']} was already trained on {window} and is {found['status']}"
+    return found["version"], ""
+
+
+def _due(known: list[dict[str, Any]], window: str) -> dict[str, Any] | None:
+    had = [v for v in known if window in [look["window"] for look in v["body"]["looks"]]]
+    later = [v for v in had if v["body"]["looks"][0]["window"] != window]
+    waits = [v for v in known if v["status"] == "candidate"]
+    due = [v for v in waits if v["body"]["window"] <= window >= (v["body"].get("next_look") or "")]
+    return next(iter((*later, *reversed(due), *had)), None)
+
+
 def training_failed(stores: Stores, model: Model, window: str, fault: SourceError, now: datetime) -> Verdict:
     """What a training that the user's code or data broke off comes to: kept, so that the cooldown counts it."""
     verdict = Verdict("fail", (str(fault),))
