@@ -35,7 +35,15 @@ LOG_LOSS_MARGIN = 0.01
 """Largest rise of log loss, in nats, where the model file declares no guardrails."""
 
 
-def performance(model: Model, judged: Judged, *, look: int, spent: Sequence[tuple[str, float]], window: str) -> Check:
+def performance(
+    model: Model,
+    judged: Judged,
+    *,
+    look: int,
+    spent: Sequence[tuple[str, float]],
+    window: str,
+    taken: float = math.inf,
+) -> Check:
     """Judge a candidate against the champion, on its `look`-th look.
 
     Passes when the primary metric or the KPI is proven better and every guardrail proven to hold; fails when a
@@ -52,6 +60,8 @@ def performance(model: Model, judged: Judged, *, look: int, spent: Sequence[tupl
         The errors of all other looks, as ``extra["error"]`` had them; those of the last 365 days count.
     window : str
         The date of this look, ``YYYY-MM-DD``.
+    taken : float
+        What the ledger has of this look: no more is spent, whatever the settings say by now.
 
     Returns
     -------
@@ -72,7 +82,7 @@ def performance(model: Model, judged: Judged, *, look: int, spent: Sequence[tupl
     if isinstance(found, Check):
         return found
     attempts = model.retrain.max_per_year
-    error = share(gate, attempts, look, spent_in_year(spent, window))
+    error = min(taken, share(gate, attempts, look, spent_in_year(spent, window)))
     last = share(gate, attempts, gate.looks, 0.0)
     alpha, last_alpha = gate.alpha * look_part(gate.looks, look), gate.alpha * look_part(gate.looks, gate.looks)
     counts = [m for m in found.gains if m in (primary, "kpi")]
@@ -200,6 +210,8 @@ def _gains(model: Model, judged: Judged, look: int) -> _Gains | Check:
         return _open(few, judged, look, len(cuts))
     ours, theirs = judged.tallies(model, "ours"), judged.tallies(model, "theirs")
     gains = {m: gain_of(model.kind, m, ours, theirs, cuts) for m in _judged(model)}
+    # Of a metric that few blocks define (recall of rare positives) the spread between blocks says nothing.
+    gains = {m: g if g.blocks >= gate.min_blocks else replace(g, se=math.nan) for m, g in gains.items()}
     labels = judged.label.astype(np.float64)
     better = row_loss(model.kind, judged.theirs, labels) - row_loss(model.kind, judged.ours, labels)
     n_eff = effective_rows(better, judged.night, gate.block_nights)
