@@ -57,7 +57,7 @@ def performance(
     look : int
         Which look at this candidate this is, from 1.
     spent : sequence of (window, error)
-        The errors of all other looks, as ``extra["error"]`` had them; those of the last 365 days count.
+        The errors of all other looks, as ``extra["error"]`` had them; those less than 365 days away count.
     window : str
         The date of this look, ``YYYY-MM-DD``.
     taken : float
@@ -105,12 +105,16 @@ def performance(
         )
         for m, most in guardrails(model).items()
     ]
-    named = {*counts, *(line.name for line in guards)}
+    # Of two that count one is enough; the other may be open, but not proven worse at the error of any other metric.
+    held = {line.name for line in guards}
+    told = [not_worse(m, found.gains[m], alpha / len(counts)) for m in counts if m not in held]
+    worse = [line for line in told if line.outcome == "fail"]
+    named = {*counts, *held}
     rest = [m for m in found.gains if m not in named]
     others = {m: not_worse(m, found.gains[m], alpha / len(rest)) for m in rest}
     priced = [replace(others.pop(m), role="priced") for m in rest if m in PRICED and "kpi" in found.gains]
-    verdict = _verdict(better, guards, list(others.values()), found.blocks)
-    lines = found.told([*better, *guards, *others.values(), *priced]) + row_tests(model, judged)
+    verdict = _verdict(better, guards, [*worse, *others.values()], found.blocks)
+    lines = found.told([*better, *guards, *worse, *others.values(), *priced]) + row_tests(model, judged)
     extra = {"error": error, "alpha": alpha, "look": look, "blocks": found.blocks, "nights": found.nights}
     return Check("performance", verdict, lines, found.n, found.n_eff, extra=extra)
 

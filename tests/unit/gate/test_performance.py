@@ -371,3 +371,12 @@ def test_no_more_is_spent_than_the_ledger_has(a_model, good):
     assert judge(model, good).verdict.outcome == "pass"
     found = performance(model, good, look=1, spent=(), window=LATER, taken=1e-9)
     assert (found.verdict.outcome, found.extra["error"]) == ("inconclusive", 1e-9)
+
+
+def test_a_better_ranking_does_not_pay_for_a_kpi_that_is_proven_worse(a_model, good):
+    # At this threshold the KPI falls by 4.4 standard errors: not proven at the yearly error's share, but at alpha's.
+    found = judge(a_model(kpi=KPI), replace(good, our_cut=np.full(len(good), 0.62)))
+    assert lines(found)["roc_auc", "better"] == "pass"
+    assert lines(found)["kpi", "better"] == "inconclusive"
+    assert lines(found)["kpi", "other"] == found.verdict.outcome == "fail"
+    assert any("kpi" in reason and "proven worse" in reason for reason in found.verdict.reasons)
