@@ -140,16 +140,19 @@ def look_at(stores: Stores, model: Model, version: int, window: Window, now: dat
         return Verdict(done["outcome"], tuple(done["reasons"]))
     against = stores.plans.get(model.name).champion
     look: dict[str, Any] = {"window": window.id, "against": against}
+    # A look of another evening that was cut short is in the ledger only: its labels were looked at all the same.
+    cut_short = [k.look for k in stores.looks.of(model.name) if k.version == version and k.window != window.id]
+    number = max([len(looks), *cut_short]) + 1
     if model.retrain.policy == "monthly" and against is not None:
         verdict = Verdict("pass", ("policy monthly promotes without a gate",))
     else:
         package, champion = stores.package(model.name, version, record["digest"]), stores.champion(model.name)
-        found = gate(Case(stores, model, version, package, champion, window, len(looks) + 1), now)
+        found = gate(Case(stores, model, version, package, champion, window, number), now)
         verdict = found.verdict
         look |= _summary(found)
         _publish(stores, model, record, found, len(looks) + 1)
     looks.append(look | {"outcome": verdict.outcome, "reasons": list(verdict.reasons)})
-    last = verdict.outcome == "inconclusive" and len(looks) >= model.gate.looks
+    last = verdict.outcome == "inconclusive" and number >= model.gate.looks
     status = "challenger" if verdict.passed else "rejected" if verdict.outcome == "fail" or last else "candidate"
     calendar = stores.project.calendar(stores.project.dataset(model.dataset))
     next_look = calendar.shift(window, model.gate.look_every.days).id if status == "candidate" else None

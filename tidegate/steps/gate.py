@@ -74,7 +74,7 @@ def gate(case: Case, now: datetime) -> Gated:
     timed, model = _Timed(), case.model
     hold = timed.part("hold-out", lambda: hold_out(case))
     error = _error(case, hold if isinstance(hold, HoldOut) else None, now)
-    checks = _on_rows(case, hold, timed)
+    checks = _on_rows(case, hold, timed, error["this_look"])
     rng = np.random.default_rng([SEED, case.version])
     rows = hold if isinstance(hold, HoldOut) else None
     checks.append(timed.check("robustness", lambda: bearing(case, rows, rng)))
@@ -112,7 +112,7 @@ def gate(case: Case, now: datetime) -> Gated:
     return Gated(verdict, tuple(checks), made, rows.judged if rows else None)
 
 
-def _on_rows(case: Case, hold: HoldOut | Verdict, timed: _Timed) -> list[Check]:
+def _on_rows(case: Case, hold: HoldOut | Verdict, timed: _Timed, taken: float) -> list[Check]:
     """The four checks that need labelled rows."""
     if isinstance(hold, Verdict):
         return [Check(name, hold) for name in ("performance", "segments", "calibration", "fairness")]
@@ -122,7 +122,7 @@ def _on_rows(case: Case, hold: HoldOut | Verdict, timed: _Timed) -> list[Check]:
         if first:
             base = against_baseline(case)
             return first_performance(model, judged, base.judged if base else None)
-        return performance(model, judged, look=look, spent=_others(case), window=case.window.id)
+        return performance(model, judged, look=look, spent=_others(case), window=case.window.id, taken=taken)
 
     return [
         timed.check("performance", judge),
