@@ -15,6 +15,9 @@ from tidegate.gate.robustness import robustness
 from tidegate.steps.anchor import anchor_of
 from tidegate.steps.case import Case
 from tidegate.steps.holdout import HoldOut
+from tidegate.steps.score import scores_of
+
+Floats = NDArray[np.float64]
 
 SCREENED = 20_000
 """Rows on which single features are screened for leaks."""
@@ -62,11 +65,20 @@ def _poisoning(case: Case, hold: HoldOut, champion: Loaded | None) -> list[Line]
         return poisoning(case.model, None)
     columns = guarded(case.model, case.dataset)
     kept = anchor_of(case.stores, case.model, champion)
-    ours = case.package.scores(kept.rows) if kept.rows.num_rows else kept.scores
+    ours = _blind(case, kept.rows) if kept.rows.num_rows else kept.scores
     anchor = Labelled(kept.label, kept.night, kept.scores, ours, groups_of(kept.rows, columns))
     judged = hold.judged
     recent = Labelled(judged.label, judged.night, judged.theirs, None, groups_of(hold.rows, columns))
     return poisoning(case.model, anchor, recent, _sources(case, champion))
+
+
+def _blind(case: Case, rows: pa.Table) -> Floats:
+    """The candidate's scores, out of fold where it has them: what it learned by heart would speak for it."""
+    outcomes, scores = case.package.reference("outcomes"), case.package.scores(rows)
+    at = {row: i for i, row in enumerate(outcomes["row_id"].to_pylist())}
+    where = np.array([at.get(r, -1) for r in rows["row_id"].to_pylist()], dtype=np.int64)
+    scores[where >= 0] = scores_of(outcomes)[where[where >= 0]]
+    return scores
 
 
 def _sources(case: Case, champion: Loaded) -> Sources | None:
