@@ -135,12 +135,13 @@ def _on_rows(case: Case, hold: HoldOut | Verdict, timed: _Timed, taken: float) -
 def _error(case: Case, hold: HoldOut | None, now: datetime) -> dict[str, float]:
     """What this look may spend, written down; one on too few nights, or at a first model, spends nothing."""
     gate, spent, this = case.model.gate, spent_in_year(_others(case), case.window.id), 0.0
-    nights = hold.judged.nights() if hold and case.champion else []
-    if len(cut(nights, gate.block_nights)) >= gate.min_blocks and case.look <= gate.looks:
+    nights = hold.judged.nights() if hold else []
+    if case.champion and len(cut(nights, gate.block_nights)) >= gate.min_blocks and case.look <= gate.looks:
         this = share(gate, case.model.retrain.max_per_year, case.look, spent)
-    if this:
+    if nights:
         ledger, at = case.stores.looks, (case.version, case.look, case.window.id)
-        this = ledger.take(case.model.name, case.model.owner, *at, this, nights, now).error
+        look = ledger.take(case.model.name, case.model.owner, *at, this, nights, now, year=gate.error_per_year)
+        this = min(this, look.error)
     left = max(0.0, gate.error_per_year - spent - this)
     return {"year": gate.error_per_year, "spent": spent, "this_look": this, "left": left}
 
