@@ -89,11 +89,11 @@ def retrain(home: Home, model_name: str, window: str, now: datetime, reason: str
             return Attempt(None, Verdict("inconclusive", (f"another run is retraining {model_name}",)))
         tried = next((v for v in stores.records.versions(model_name) if v["body"]["window"] == window), None)
         waiting = _due(stores, model_name, window) if again else tried
-        if again and waiting is None:
-            return Attempt(None, Verdict("inconclusive", (f"no candidate is due for a look on {window}",)))
+        say = f"no candidate is due for a look on {window}" if again and waiting is None else ""
         if waiting is not None and waiting["status"] not in ("candidate", "challenger"):
             say = f"version {waiting['version']} was already trained on {window} and is {waiting['status']}"
-            return Attempt(waiting["version"], Verdict("inconclusive", (say,)))
+        if say:
+            return Attempt(waiting["version"] if waiting else None, Verdict("inconclusive", (say,)))
         try:
             version = waiting["version"] if waiting else train_and_register(home, model_name, window, now, reason)
         except SourceError as fault:
