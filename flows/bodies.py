@@ -85,11 +85,9 @@ def retrain(home: Home, model_name: str, window: str, now: datetime, reason: str
         except SourceError as fault:
             return Attempt(None, training_failed(stores, stores.project.model(model_name), window, fault, now))
         verdict = gate_candidate(home, model_name, version, window, now)
-        return (
-            _passed(home, model_name, version, window, now, reason, verdict, lease)
-            if verdict.passed
-            else Attempt(version, verdict)
-        )
+        if not verdict.passed:
+            return Attempt(version, verdict)
+        return _passed(home, model_name, version, window, now, reason, verdict, lease)
 
 
 def _passed(

@@ -131,32 +131,31 @@ def look_at(stores: Stores, model: Model, version: int, window: Window, now: dat
     """One look at a candidate: passed → challenger, failed or out of looks → rejected, else it waits.
 
     The evidence (`gate_<look>.json`, a page, a model card) is logged to its run, its numbers to the logged model, its
-    outcomes to the version. In a replay under policy monthly a champion's successor is promoted without a gate, and
-    says so.
+    outcomes to the version. A look that a kill or an outage cut short is taken again on its own evening: on later
+    nights it would be another one. In a replay of policy monthly, whose home shares its ingest, a champion's successor
+    is promoted without a gate, and says so.
     """
     record = next(v for v in stores.records.versions(model.name) if v["version"] == version)
     looks: list[dict[str, Any]] = list(record["body"]["looks"])
     done = next((v for v in looks if v["window"] == window.id), None)
     if done:
         return Verdict(done["outcome"], tuple(done["reasons"]))
-    against = stores.plans.get(model.name).champion
+    calendar = stores.project.calendar(stores.project.dataset(model.dataset))
+    paid = [k.window for k in stores.looks.of(model.name) if (k.version, k.look) == (version, len(looks) + 1)]
+    window = calendar.window(paid[0]) if paid else window
+    against, replayed = stores.plans.get(model.name).champion, stores.home.state != stores.home.shared
     look: dict[str, Any] = {"window": window.id, "against": against}
-    # A look of another evening that was cut short is in the ledger only: its labels were looked at all the same.
-    cut_short = [k.look for k in stores.looks.of(model.name) if k.version == version and k.window != window.id]
-    number = max([len(looks), *cut_short]) + 1
-    # The yardstick of a replay; in a real home nothing is promoted without its evidence.
-    if model.retrain.policy == "monthly" and against is not None and stores.home.state != stores.home.shared:
+    if model.retrain.policy == "monthly" and replayed and against is not None:
         verdict = Verdict("pass", ("policy monthly promotes without a gate",))
     else:
         package, champion = stores.package(model.name, version, record["digest"]), stores.champion(model.name)
-        found = gate(Case(stores, model, version, package, champion, window, number), now)
+        found = gate(Case(stores, model, version, package, champion, window, len(looks) + 1), now)
         verdict = found.verdict
         look |= _summary(found)
         _publish(stores, model, record, found, len(looks) + 1)
     looks.append(look | {"outcome": verdict.outcome, "reasons": list(verdict.reasons)})
-    last = verdict.outcome == "inconclusive" and number >= model.gate.looks
+    last = verdict.outcome == "inconclusive" and len(looks) >= model.gate.looks
     status = "challenger" if verdict.passed else "rejected" if verdict.outcome == "fail" or last else "candidate"
-    calendar = stores.project.calendar(stores.project.dataset(model.dataset))
     next_look = calendar.shift(window, model.gate.look_every.days).id if status == "candidate" else None
     stores.records.set_status(model.name, version, status, looks=looks, next_look=next_look)
     return verdict

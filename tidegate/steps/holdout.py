@@ -70,7 +70,7 @@ def _against_champion(case: Case, champion: Loaded) -> HoldOut | Verdict:
         return Verdict("inconclusive", (f"the champion {what}: the two cannot be compared",))
     nights = [n for n in labelled_nights(case.stores, case.model, case.window) if n > champion.spec["trained"][-1]]
     if not nights:
-        return Verdict("inconclusive", ("no labelled row since the champion's training",))
+        return Verdict("inconclusive", ("no labelled night since the champion's training",))
     rows = _labelled(case, nights)
     outcomes = package.reference("outcomes")
     at = {row: i for i, row in enumerate(outcomes["row_id"].to_pylist())}

@@ -13,6 +13,7 @@ from tidegate.errors import PlanConflict, UsageError
 from tidegate.gate.approval import standing
 from tidegate.lineage.chain import broken_at
 from tidegate.steps import approval
+from tidegate.steps.candidate import look_at
 from tidegate.steps.freeze import freeze, frozen, unfreeze
 from tidegate.steps.promote import promote, reconcile
 
@@ -261,6 +262,23 @@ def test_a_rerun_of_the_night_of_a_look_trains_no_other_candidate(clinic, at, da
     done = bodies.retrain(clinic.stores.home, clinic.name, day(11), at, "has new nights", again=True)
     assert (done.version, done.gate.reasons) == (None, (f"no candidate is due for a look on {day(11)}",))
     assert [v["version"] for v in clinic.stores.records.versions(clinic.name)] == [1]
+
+
+def test_a_look_that_was_cut_short_is_taken_again_on_its_own_evening(clinic, at, day):
+    """More nights would be another look, and its evidence would be written over that of the first."""
+    clinic.stores.looks.take(clinic.name, clinic.model.owner, 1, 1, day(9), 0.01, [day(7)], at)
+    clinic.stores.records.set_status(clinic.name, 1, "candidate", looks=[])
+    later = clinic.calendar.window(day(11))
+    look_at(clinic.stores, clinic.model, 1, later, evening_of(later))
+    assert [look["window"] for look in clinic.record(1)["body"]["looks"]] == [day(9)]
+
+
+def test_policy_monthly_is_no_way_round_the_gate(clinic, at, day):
+    approval.approve(*asked_of(clinic), at, by="ann")
+    clinic.stores.records.set_status(clinic.name, 1, "candidate", looks=[])
+    monthly = clinic.model.model_copy(update={"retrain": clinic.model.retrain.model_copy(update={"policy": "monthly"})})
+    assert not look_at(clinic.stores, monthly, 1, clinic.calendar.window(day(9)), at).passed
+    assert "performance" in clinic.record(1)["body"]["looks"][-1]["checks"]
 
 
 def test_swapped_bytes_are_not_approved(clinic, at):

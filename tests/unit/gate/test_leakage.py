@@ -61,10 +61,10 @@ def test_a_strong_honest_feature_passes(drawn):
     assert 0.9 < next(line for line in lines if line.name == "alone").observed < 0.95
 
 
-def test_a_leak_that_is_declared_as_strong_is_shown(drawn):
+def test_a_leak_that_is_declared_as_strong_passes_and_says_so(drawn):
     _, y = drawn
     lines = said({"x": y.astype(float)}, y, settings=Robustness(strong=("x",)))
-    assert [(line.role, line.outcome) for line in lines if line.name == "x"] == [("shown", "pass")]
+    assert [(line.role, line.outcome) for line in lines if line.name == "x"] == [("leakage", "pass")]
 
 
 def test_of_several_classes_one_is_enough():
