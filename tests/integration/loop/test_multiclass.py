@@ -180,7 +180,9 @@ def test_the_registry_has_the_lineage_and_mirrors_the_alias(wine):
         assert {"tidegate.batches", "tidegate.labels", "tidegate.revision", "tidegate.lock"} <= set(found.tags)
         names = {a.path for a in client.list_artifacts(record["body"]["run_id"])}
         assert {"spec.json", "gate_1.json", "gate_1.html", "model_card.md"} <= names
-        evidence = json.loads(Registry(wine.stores.home.state).evidence(record["body"]["run_id"], "gate_1.json").read_text())
+        evidence = json.loads(
+            Registry(wine.stores.home.state).evidence(record["body"]["run_id"], "gate_1.json").read_text()
+        )
         assert [c["name"] for c in evidence["checks"]] == list(NAMES)
         [look] = record["body"]["looks"]
         assert evidence_digest(evidence) == look["evidence"]
