@@ -32,7 +32,7 @@ os.environ.update(
 PLATFORM = """\
 namespace: lab
 defaults:
-  # A dozen tiny nights: with the usual error of a year nothing could be proven of them, nor any segment be known.
+  # A dozen tiny nights: with the usual error of a year nothing could ever be proven of them, nor any segment be known.
   gate: {block_nights: 1, min_blocks: 5, error_per_year: 0.49, alpha: 0.2, looks: 1, ece_margin: 0.3,
          min_segment_rows: 60}
   retrain: {first_nights: 6, decay_nights: 8, decay_alpha: 0.45, cooldown: 4d, growth: 9.0, max_per_year: 2}

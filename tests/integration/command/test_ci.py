@@ -84,7 +84,7 @@ def test_a_good_model_passes_every_step_and_says_so_in_three_ways(tidegate, home
     assert said.code == 0, said.out
     assert not (home / "var").exists()
     lines = said.out.rstrip().splitlines()
-    assert re.fullmatch(r"ci of cultivars: pass, 15 steps in \d+ s", lines[-1])
+    assert re.fullmatch(r"ci of cultivars: pass, 16 steps in \d+ s", lines[-1])
     told = json.loads((tmp_path / "ci.json").read_text())
     assert (told["code"], told["verdict"]["outcome"], told["next"]) == (0, "pass", "")
     # The classes' column has its values declared: there is no category left that was never seen.
@@ -96,7 +96,7 @@ def test_a_good_model_passes_every_step_and_says_so_in_three_ways(tidegate, home
                                               "the north"]  # fmt: skip
     suite = ET.fromstring((tmp_path / "ci.xml").read_text().split("\n", 1)[1])
     counts = {k: suite.get(k) for k in ("tests", "failures", "errors", "skipped")}
-    assert counts == {"tests": "19", "failures": "0", "errors": "0", "skipped": "1"}
+    assert counts == {"tests": "20", "failures": "0", "errors": "0", "skipped": "1"}
     assert all(s["seconds"] < 30 for s in told["steps"])
 
 
@@ -120,7 +120,7 @@ def test_a_behaviour_that_does_not_hold_fails_with_the_worst_row(ci, home, tideg
     said = tidegate("--home", home, "ci", "cultivars", "--rows", "220")
     assert said.code == 3
     last = said.out.rstrip().splitlines()[-1]
-    assert last.startswith("ci of cultivars: fail, 15 steps")
+    assert last.startswith("ci of cultivars: fail, 16 steps")
     assert last.endswith(f"Next: look at the features, or at {TESTS}")
 
 

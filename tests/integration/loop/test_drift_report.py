@@ -34,7 +34,7 @@ def test_changed_instruments_are_seen_and_the_page_is_evidence(wine, day):
 
 
 def test_a_night_like_the_training_has_no_drift(wine, day):
-    assert report(wine, day, 12).drifted == ()
+    assert report(wine, day, 10).drifted == ()
 
 
 def test_labels_not_known_yet_are_left_out_and_said_so(wine, day):

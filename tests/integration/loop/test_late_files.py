@@ -153,6 +153,9 @@ def test_an_older_file_that_is_wrong_does_not_hold_up_the_night(make_diabetes, l
 def test_a_night_with_too_few_labels_does_not_count(make_diabetes, loop_of, tmp_path, day):
     """Before a model by the batch's rows, after it by those that were scored."""
     root = make_diabetes(tmp_path / "home", 14, 99)
+    # Two hundred labelled rows, that features can be screened for leaks.
+    path = root / "configs/models/progression.yaml"
+    path.write_text(path.read_text().replace("{policy: never}", "{policy: never, first_nights: 7}"))
     for i, kept in ((2, 17), (3, 18), (10, 17), (11, 18)):
         file = root / f"progression/{day(i)}.csv"
         pd.read_csv(file, dtype=str).head(kept).to_csv(file, index=False)
@@ -165,7 +168,7 @@ def test_a_night_with_too_few_labels_does_not_count(make_diabetes, loop_of, tmp_
     for i in range(14):
         loop.night(i)
         if i == 9:
-            assert loop.package(1).spec["trained"] == [day(n) for n in (0, 1, 3, 4, 5, 6)]
+            assert loop.package(1).spec["trained"] == [day(n) for n in (0, 1, 3, 4, 5, 6, 7)]
             loop.promote(1, i, "dr who")
     known = labelled_nights(loop.stores, loop.model, loop.calendar.window(day(13)))
     assert sorted(known) == [day(n) for n in range(12) if n not in (2, 10, 11)]
