@@ -2,11 +2,12 @@
 
     python benchmarks/poisoning.py [--seeds 10] [--blind] [--flights var/flights] [--quick]
 
-For each period a champion is trained on its first 40 nights, with out-of-fold scores as its reference, a candidate on
-all 65, on two thirds of the rows. Labels of one group are flipped in the candidate's training, wholly or for a share
-of its rows, on all nights or on the 25 new ones only, or made up on the new ones; the guard sees the champion's reference with its clean labels.
-Models are trained anew in every case; the curve below the whole is of the first two seeds. Seeds resample the rows of
-the same six periods: cases are not independent, and the bounds (Clopper-Pearson, 95 %) take them as if they were.
+For each period a champion is trained on its first 40 nights, with out-of-fold scores as its reference, a candidate
+on all 65, on two thirds of the rows. Labels of one group are flipped in the candidate's training, wholly or for a
+share of its rows, on all nights or on the 25 new ones only, or made up on the new ones; the guard sees the
+champion's reference with its clean labels. Models are trained anew in every case; the curve below the whole is of
+the first two seeds. Seeds resample the rows of the same six periods: cases are not independent, and the bounds
+(Clopper-Pearson, 95 %) take them as if they were.
 `--blind` gives the guard the candidate's out-of-fold scores in place of those of rows that it learned from.
 """
 
