@@ -30,8 +30,8 @@ def evidence(
     rows = [
         {
             "check": c["name"],
-            "outcome": c["verdict"]["outcome"] if c["asked"] else "not asked",
-            "reason": "\n".join(c["verdict"]["reasons"]),
+            "outcome": c["outcome"] if c["asked"] else "not asked",
+            "reason": "\n".join(c["reasons"]),
         }
         for c in found.document["checks"]
     ]
