@@ -4,7 +4,7 @@
 
 For each period a champion is trained on its first 40 nights, with out-of-fold scores as its reference, a candidate on
 all 65, on two thirds of the rows. Labels of one group are flipped in the candidate's training, wholly or for a share
-of its rows, on all nights or on the 25 new ones only; the guard sees the champion's reference with its clean labels.
+of its rows, on all nights or on the 25 new ones only, or made up on the new ones; the guard sees the champion's reference with its clean labels.
 Models are trained anew in every case; the curve below the whole is of the first two seeds. Seeds resample the rows of
 the same six periods: cases are not independent, and the bounds (Clopper-Pearson, 95 %) take them as if they were.
 `--blind` gives the guard the candidate's out-of-fold scores in place of those of rows that it learned from.
@@ -88,6 +88,8 @@ def one(whole: pd.DataFrame, turn: int, seed: int, *, blind: bool):
     # A group in turn, so that each is met in three periods; the curve below the whole with the first seeds only.
     column, name = GROUPS[(turn + 2 * seed) % len(GROUPS)]
     at = groups[column] == name
+    yield (f"{column} all late, new nights", 1.0), blocked(np.where(at & ~old, 1, y))
+    yield (f"{column} at random, new nights", 1.0), blocked(np.where(at & ~old, rng.integers(0, 2, len(y)), y))
     for share in SHARES if seed < 2 else SHARES[:1]:
         for nights, where in (("every night", at), ("new nights", at & ~old)):
             hit = where & (rng.random(len(y)) < share)

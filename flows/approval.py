@@ -20,6 +20,7 @@ from tasks.approval import take_answer
 from tidegate.clock import now
 from tidegate.config.home import Home
 from tidegate.errors import UsageError
+from tidegate.gate.form import plain
 from tidegate.steps.approval import Asked, ask, page, waiting
 from tidegate.steps.stores import open_stores
 from tidegate.text import plain_line
@@ -67,7 +68,7 @@ def _answer(text: str, asked: Asked) -> Answer:
             plain_line(answer.by, "by", 120)
             plain_line(answer.reason, "reason", 1000, empty=answer.decision == "approve")
         except UsageError as fault:
-            wrong = f"**Not taken.** {fault}\n\n"
+            wrong = f"**Not taken.** {plain(fault)}\n\n"
         else:
             return answer
     raise AssertionError

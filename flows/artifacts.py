@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from flows.bodies import Night
+from tidegate.gate.form import plain
 from tidegate.steps.approval import Asked
 from tidegate.steps.drift_report import DriftReport
 from tidegate.verdicts import Verdict
@@ -13,7 +14,7 @@ MARK = {"pass": "✅ pass", "fail": "❌ fail", "inconclusive": "❔ inconclusiv
 
 
 def _lines(verdict: Verdict) -> str:
-    return "\n".join(f"- {reason}" for reason in verdict.reasons) or "- nothing to report"
+    return "\n".join(f"- {plain(reason)}" for reason in verdict.reasons) or "- nothing to report"
 
 
 def _key(name: str) -> str:
@@ -51,8 +52,8 @@ def publish_question(asked: Asked, text: str) -> None:
 def publish_night(model: str, night: Night) -> None:
     """The night's verdict, and its alarms as a table."""
     publish_quality(model, night.window, night.quality)
-    text = f"# {model} {night.window}: {night.decision.action}\n\n{night.decision.reason}\n\n"
-    text += "\n".join(f"- *{option}* lost: {why}" for option, why in night.decision.losing.items())
+    text = f"# {model} {night.window}: {night.decision.action}\n\n{plain(night.decision.reason)}\n\n"
+    text += "\n".join(f"- *{plain(option)}* lost: {plain(why)}" for option, why in night.decision.losing.items())
     create_markdown_artifact(text, key=_key(f"decision-{model}"), description=f"Decision on {night.window}")
     rows = [
         {

@@ -10,10 +10,11 @@ from datetime import datetime
 
 from tasks.night import decide_window, ingest_batch, score_batch, watch_window
 from tasks.retrain import gate_candidate, promote_version, train_and_register
+from tidegate.adapters.leases import Lease
 from tidegate.config.home import Home
 from tidegate.errors import SourceError
 from tidegate.steps.approval import Asked, ask
-from tidegate.steps.candidate import training_failed
+from tidegate.steps.candidate import training_failed, turn
 from tidegate.steps.freeze import frozen
 from tidegate.steps.stores import open_stores
 from tidegate.verdicts import Alarm, Decision, Verdict
@@ -72,26 +73,33 @@ def retrain(home: Home, model_name: str, window: str, now: datetime, reason: str
     window, nothing is trained and the attempt says so.
     """
     stores = open_stores(home)
-    model = stores.project.model(model_name)
-    with stores.leases.holding(f"retrain/{model_name}", model.owner) as lease:
+    owner = stores.project.model(model_name).owner
+    with stores.leases.holding(f"retrain/{model_name}", owner) as lease:
         if lease is None:
             return Attempt(None, Verdict("inconclusive", (f"another run is retraining {model_name}",)))
-        tried = next((v for v in stores.records.versions(model_name) if v["body"]["window"] == window), None)
-        waiting = stores.candidate(model_name) if again else tried
-        if waiting is not None and waiting["status"] not in ("candidate", "challenger"):
-            say = f"version {waiting['version']} was already trained on {window} and is {waiting['status']}"
-            return Attempt(waiting["version"], Verdict("inconclusive", (say,)))
+        waiting, why = turn(stores, model_name, window, again=again)
+        if why:
+            return Attempt(waiting, Verdict("inconclusive", (why,)))
         try:
-            version = waiting["version"] if waiting else train_and_register(home, model_name, window, now, reason)
+            version = waiting or train_and_register(home, model_name, window, now, reason)
         except SourceError as fault:
-            return Attempt(None, training_failed(stores, model, window, fault, now))
+            return Attempt(None, training_failed(stores, stores.project.model(model_name), window, fault, now))
         verdict = gate_candidate(home, model_name, version, window, now)
         if not verdict.passed:
             return Attempt(version, verdict)
-        stopped = frozen(stores, model, now)
-        if model.promotion != "automatic" or stopped:
-            asked = ask(stores, model, version, now)
-            more = [t for t in (stopped and f"not promoted: {stopped}", asked.words if asked else "") if t]
-            return Attempt(version, replace(verdict, reasons=(*verdict.reasons, *more)), asked=asked)
+        return _passed(home, model_name, version, window, now, reason, verdict, lease)
+
+
+def _passed(
+    home: Home, model_name: str, version: int, window: str, now: datetime, reason: str, verdict: Verdict, lease: Lease
+) -> Attempt:
+    """Promote a version that passed, or ask people."""
+    stores = open_stores(home)
+    model = stores.project.model(model_name)
+    stopped = frozen(stores, model, now)
+    if model.promotion == "automatic" and not stopped:
         promote_version(home, model_name, version, window, now, "automatic", reason, lease)
         return Attempt(version, verdict, promoted=True)
+    asked = ask(stores, model, version, now)
+    more = [t for t in (stopped and f"not promoted: {stopped}", asked.words if asked else "") if t]
+    return Attempt(version, replace(verdict, reasons=(*verdict.reasons, *more)), asked=asked)

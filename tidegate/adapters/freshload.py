@@ -25,6 +25,8 @@ CHILD = Path(__file__).with_name("freshchild.py")
 KEPT = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "OMP_NUM_THREADS", "SYSTEMROOT")
 """What the child gets of our environment: nothing that could name a person or open a door."""
 GIB = 1 << 30
+TAIL = 1 << 16
+"""Bytes at the end of what a child printed that may say why it ended."""
 SAME = ("probe", "recent")
 
 
@@ -96,21 +98,26 @@ def _run(request: Mapping[str, Any], room: Path, limit: float) -> dict[str, Any]
         k: os.environ[k] for k in KEPT if k in os.environ
     }
     environment |= {"HOME": str(home), "TMPDIR": str(home)}
+    # What it prints goes to a file, whose size is limited: a pipe would be held here, however much it is.
+    said = (room / "said").open("w+b")
     child = subprocess.Popen(
         [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-X", "faulthandler", str(CHILD)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=said,
         cwd=home,
         env=environment,
         start_new_session=True,
     )
     try:
-        out, err = child.communicate(json.dumps(request).encode(), timeout=limit)
+        out, _ = child.communicate(json.dumps(request).encode(), timeout=limit)
     except subprocess.TimeoutExpired:
         return {"crashed": f"no answer within {limit:g} s, so it was ended"}
     finally:
         _end(child)
+        said.seek(max(0, said.seek(0, os.SEEK_END) - TAIL))
+        err = said.read()
+        said.close()
     try:
         if child.returncode == 0:
             answer = json.loads(out)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert, select
 
 from tidegate.adapters.control import Control
 from tidegate.adapters.schema import looks
+from tidegate.gate.error import spent_in_year
 
 YEAR = timedelta(days=365)
 
@@ -51,12 +52,19 @@ class Looks:
         error: float,
         nights: Sequence[str],
         at: datetime,
+        *,
+        year: float = 1.0,
     ) -> Look:
-        """Write a look; one that was taken already is returned as it was."""
+        """Write a look; one that was taken already is returned as it was.
+
+        It gets at most what is left of `year`, the error of any 365 days, whoever else looks at the same moment.
+        """
         with self.control.write(durable=True) as c:
-            known = next((k for k in self._of(c, model) if (k.version, k.look) == (version, look)), None)
+            taken = self._of(c, model)
+            known = next((k for k in taken if (k.version, k.look) == (version, look)), None)
             if known:
                 return known
+            error = max(0.0, min(error, year - spent_in_year([(k.window, k.error) for k in taken], window)))
             c.execute(
                 insert(looks).values(
                     namespace=self.namespace,

@@ -44,7 +44,8 @@ def evaluate(
     model_id : str
         The logged model that the metrics belong to.
     judged : Judged
-        No rows give no metrics.
+        No rows, labels of one class, and values that are not finite give no metrics: MLflow would raise, and the
+        gate's verdict says so already.
     classes : sequence
         The classes by position, for a classification.
     name : str
@@ -55,7 +56,10 @@ def evaluate(
     RegistryError
         If MLflow refuses.
     """
-    if not len(judged):
+    labels, scores = judged.label.astype(np.float64), judged.ours.astype(np.float64)
+    if not len(judged) or not (np.isfinite(labels).all() and np.isfinite(scores).all()):
+        return {}
+    if kind != "regression" and labels.min() == labels.max():
         return {}
     os.environ.setdefault("MPLBACKEND", "Agg")
     import mlflow

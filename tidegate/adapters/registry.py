@@ -9,7 +9,8 @@ import logging
 import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -163,34 +164,57 @@ class Registry:
                 f"evidence of version {version} of {model}", "a registry that takes it", str(fault), do
             ) from fault
 
+    @contextmanager
+    def _answering(self, thing: str) -> Iterator[None]:
+        """Whatever MLflow or its database raises becomes one `RegistryError`."""
+        from alembic.util import CommandError
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (MlflowException, OSError, SQLAlchemyError, CommandError) as fault:
+            said = (str(fault).splitlines() or [type(fault).__name__])[0]
+            do = "look at the disk and the registry's database, then run it again"
+            raise RegistryError(thing, f"an answer of the registry {self.uri}", said, do) from None
+
     def logged_model(self, model: str, version: int) -> str:
         """The id of the logged model behind a version; raises `RegistryError` if it is gone."""
-        run = self.client.get_run(self.client.get_model_version(model, str(version)).run_id).info
-        query = f"source_run_id = '{run.run_id}'"
-        found = self.client.search_logged_models([run.experiment_id], filter_string=query)
+        with self._answering(f"version {version} of {model}"):
+            run = self.client.get_run(self.client.get_model_version(model, str(version)).run_id).info
+            query = f"source_run_id = '{run.run_id}'"
+            found = self.client.search_logged_models([run.experiment_id], filter_string=query)
         if not found:
             what = f"logged model of version {version} of {model}"
             raise RegistryError(what, "to be in the registry", "none", "restore the registry")
         return str(found[0].model_id)
 
     def evidence(self, run_id: str, name: str) -> Path | None:
-        """The file of a logged artifact, None where there is none; a remote one is copied into the state folder."""
+        """The file of a logged artifact, None where there is none; a remote one is copied into the state folder.
+
+        Raises
+        ------
+        RegistryError
+            If the registry does not answer.
+        """
         import mlflow
         from mlflow.exceptions import MlflowException
 
-        try:
+        with self._answering(f"run {run_id}"):
             where = urlparse(self.client.get_run(run_id).info.artifact_uri)
-            if where.scheme in ("", "file"):
-                file = Path(url2pathname(where.path)) / name
-                return file if file.is_file() else None
-            target = self.folder / "evidence" / run_id
-            target.mkdir(parents=True, exist_ok=True)
+        if where.scheme in ("", "file"):
+            file = Path(url2pathname(where.path)) / name
+            return file if file.is_file() else None
+        target = self.folder / "evidence" / run_id
+        target.mkdir(parents=True, exist_ok=True)
+        try:
             return Path(mlflow.artifacts.download_artifacts(f"runs:/{run_id}/{name}", dst_path=str(target)))
         except (MlflowException, OSError):
             return None
 
     def mirror(self, model: str, alias: str, version: int, tags: dict[str, str]) -> None:
-        """Point an alias at a version and tag it."""
-        self.client.set_registered_model_alias(model, alias, str(version))
-        for key, value in tags.items():
-            self.client.set_model_version_tag(model, str(version), key, value)
+        """Point an alias at a version and tag it; raises `RegistryError` if the registry does not answer."""
+        with self._answering(f"alias {alias} of version {version} of {model}"):
+            self.client.set_registered_model_alias(model, alias, str(version))
+            for key, value in tags.items():
+                self.client.set_model_version_tag(model, str(version), key, value)

@@ -54,10 +54,8 @@ def version() -> None:
     typer.echo(__version__)
 
 
-def main() -> None:
-    """Entry point: a fault is one line on stderr and its own exit code."""
-    from pydantic import ValidationError
-
+def furnish() -> typer.Typer:
+    """The command with every verb."""
     from tidegate.cli import (
         alarms,
         approval,
@@ -78,6 +76,14 @@ def main() -> None:
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
     for room in (*rooms, mitigate, ci):
         room.add_to(app)
+    return app
+
+
+def main() -> None:
+    """Entry point: a fault is one line on stderr and its own exit code."""
+    from pydantic import ValidationError
+
+    furnish()
     try:
         app()
     except ValidationError as fault:

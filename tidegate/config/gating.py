@@ -66,6 +66,12 @@ class Robustness(Settings):
     anchor_margin: Number = Field(
         0.1, gt=0, description="Largest loss above the champion's on labels kept from before, as a share of it."
     )
+    max_relabelled: Number = Field(
+        0.15,
+        gt=0,
+        description="Largest move of a group's labels away from what the champion and the other groups lead "
+        "to expect, as a share of labels (regression: in standard deviations).",
+    )
     min_share: Number = Field(0.03, gt=0, le=1, description="Groups below this share of the rows are not looked at.")
     source: ColumnName | None = Field(None, description="Column that says who delivered a row, for the share of each.")
     max_source_rise: Number = Field(

@@ -110,7 +110,8 @@ def borne(
         limit = max(limit, ((1 + most) * trial.constant - usual) / unit)
     nights = sorted(set(trial.night.tolist()))
     rise = mean_by_blocks(rises / unit, trial.night, nights, gate.block_nights)
-    theirs, more = _champions(trial, made), None
+    # Where the candidate bears it by itself, the champion need not be asked.
+    theirs, more = None if rise.upper(alpha) <= limit else _champions(trial, made), None
     if theirs is not None:
         more = mean_by_blocks((rises - theirs) / unit, trial.night, nights, gate.block_nights)
     outcome, why = _outcome(rise, limit, more, SLACK * most, alpha)

@@ -3,7 +3,8 @@
 Hold-outs overlap from look to look and from attempt to attempt, so what they say is not independent; the union
 bound (Bonferroni) needs no independence. An attempt gets the year's error over the attempts that a year allows,
 its look k of K the part k / (1 + 2 + … + K): later looks, which have more nights, see more. What was spent in the
-365 days before a look counts against it, so that no stretch of 365 days ever spends more than was declared.
+365 days before a look counts against it, so that no stretch of 365 days ever spends more than was declared; and what
+was spent in the 365 days after it, where a look is taken on an evening of the past.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def look_part(looks: int, look: int) -> float:
 
 
 def spent_in_year(spent: Sequence[tuple[str, float]], window: str) -> float:
-    """The error of the looks of the 365 days up to `window`; 0 without any.
+    """The error of the looks less than 365 days from `window`, before or after it; 0 without any.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ def spent_in_year(spent: Sequence[tuple[str, float]], window: str) -> float:
     0.002
     """
     now = date.fromisoformat(window)
-    return sum(error for at, error in spent if now - YEAR < date.fromisoformat(at) <= now)
+    return sum(error for at, error in spent if abs(now - date.fromisoformat(at)) < YEAR)
 
 
 def share(settings: Gate, max_per_year: int, look: int, spent_by_others: float) -> float:
@@ -87,7 +88,7 @@ def exhausted(settings: Gate, spent: Sequence[tuple[str, float]], window: str) -
     "the year's error of 0.05 is spent (0.05 since 2012-06-02): 0.02 comes back on 2014-01-05"
     """
     now = date.fromisoformat(window)
-    recent = sorted((at, e) for at, e in spent if e > 0 and now - YEAR < date.fromisoformat(at) <= now)
+    recent = sorted((at, e) for at, e in spent if e > 0 and abs(now - date.fromisoformat(at)) < YEAR)
     words = f"the year's error of {settings.error_per_year:g} is spent"
     if not recent:
         return words

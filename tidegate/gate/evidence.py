@@ -17,6 +17,8 @@ from tidegate.lineage.digest import json_digest, plain
 from tidegate.verdicts import Verdict
 
 FORMAT: Final = "tidegate-gate/1"
+YEARS: Final = 3650.0
+"""Nights that stand for "not in ten years": infinity has no place in JSON."""
 GAINS: Final = ("better", "guardrail", "other", "priced")
 """Roles of lines whose observed value is a gain over the other side."""
 
@@ -204,7 +206,7 @@ def _model(model: Model) -> dict[str, Any]:
 
 
 def _check(check: Check) -> dict[str, Any]:
-    waits = [x.more_nights for x in check.lines if x.outcome == "inconclusive" and x.more_nights > 0]
+    waits = [min(x.more_nights, YEARS) for x in check.lines if x.outcome == "inconclusive" and x.more_nights > 0]
     return {
         "name": check.name,
         "outcome": check.verdict.outcome,

@@ -49,6 +49,7 @@ def leakage(
     label: NDArray[Any],
     night: NDArray[Any],
     settings: Robustness,
+    made: Mapping[str, pa.ChunkedArray] | None = None,
 ) -> tuple[list[Line], dict[str, Alone]]:
     """Lines of role ``leakage``, and what each feature says alone, for the page.
 
@@ -62,6 +63,8 @@ def leakage(
         Class positions, or the regression target.
     night : ndarray of str, shape (n,)
         The window of each row: no feature is screened on nights that it is fitted to.
+    made : mapping of str to ChunkedArray, shape (n,)
+        What the user's `features` makes of the rows: the difference of two honest columns may be the label.
     """
     lines = _declared(dataset, features, label_column)
     there = [f for f in features if f in rows.column_names]
@@ -71,13 +74,14 @@ def leakage(
     if few:
         return [*lines, _line("alone", "inconclusive", f"single features were not screened: {few}")], {}
     found = {f: alone(kind, rows[f], label, night) for f in there}
+    found |= {f: alone(kind, column, label, night) for f, column in (made or {}).items()}
     passed: list[tuple[str, Alone]] = []
     for name, what in found.items():
         why = suspect(kind, what, label, settings)
         if not why:
             passed.append((name, what))
         elif name in settings.strong:
-            lines.append(_line(name, "pass", f"{name}: {why}; declared as strong", what, settings, role="shown"))
+            lines.append(_line(name, "pass", f"{name}: {why}; declared as strong", what, settings))
         else:
             lines.append(_line(name, "fail", f"{name}: {why}: a suspected leak", what, settings))
     if passed:

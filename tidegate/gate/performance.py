@@ -35,7 +35,15 @@ LOG_LOSS_MARGIN = 0.01
 """Largest rise of log loss, in nats, where the model file declares no guardrails."""
 
 
-def performance(model: Model, judged: Judged, *, look: int, spent: Sequence[tuple[str, float]], window: str) -> Check:
+def performance(
+    model: Model,
+    judged: Judged,
+    *,
+    look: int,
+    spent: Sequence[tuple[str, float]],
+    window: str,
+    taken: float = math.inf,
+) -> Check:
     """Judge a candidate against the champion, on its `look`-th look.
 
     Passes when the primary metric or the KPI is proven better and every guardrail proven to hold; fails when a
@@ -49,9 +57,11 @@ def performance(model: Model, judged: Judged, *, look: int, spent: Sequence[tupl
     look : int
         Which look at this candidate this is, from 1.
     spent : sequence of (window, error)
-        The errors of all other looks, as ``extra["error"]`` had them; those of the last 365 days count.
+        The errors of all other looks, as ``extra["error"]`` had them; those less than 365 days away count.
     window : str
         The date of this look, ``YYYY-MM-DD``.
+    taken : float
+        What the ledger has of this look: no more is spent, whatever the settings say by now.
 
     Returns
     -------
@@ -72,7 +82,7 @@ def performance(model: Model, judged: Judged, *, look: int, spent: Sequence[tupl
     if isinstance(found, Check):
         return found
     attempts = model.retrain.max_per_year
-    error = share(gate, attempts, look, spent_in_year(spent, window))
+    error = min(taken, share(gate, attempts, look, spent_in_year(spent, window)))
     last = share(gate, attempts, gate.looks, 0.0)
     alpha, last_alpha = gate.alpha * look_part(gate.looks, look), gate.alpha * look_part(gate.looks, gate.looks)
     counts = [m for m in found.gains if m in (primary, "kpi")]
@@ -95,12 +105,16 @@ def performance(model: Model, judged: Judged, *, look: int, spent: Sequence[tupl
         )
         for m, most in guardrails(model).items()
     ]
-    named = {*counts, *(line.name for line in guards)}
+    # Of two that count one is enough; the other may be open, but not proven worse at the error of any other metric.
+    held = {line.name for line in guards}
+    told = [not_worse(m, found.gains[m], alpha / len(counts)) for m in counts if m not in held]
+    worse = [line for line in told if line.outcome == "fail"]
+    named = {*counts, *held}
     rest = [m for m in found.gains if m not in named]
     others = {m: not_worse(m, found.gains[m], alpha / len(rest)) for m in rest}
     priced = [replace(others.pop(m), role="priced") for m in rest if m in PRICED and "kpi" in found.gains]
-    verdict = _verdict(better, guards, list(others.values()), found.blocks)
-    lines = found.told([*better, *guards, *others.values(), *priced]) + row_tests(model, judged)
+    verdict = _verdict(better, guards, [*worse, *others.values()], found.blocks)
+    lines = found.told([*better, *guards, *worse, *others.values(), *priced]) + row_tests(model, judged)
     extra = {"error": error, "alpha": alpha, "look": look, "blocks": found.blocks, "nights": found.nights}
     return Check("performance", verdict, lines, found.n, found.n_eff, extra=extra)
 
@@ -200,6 +214,8 @@ def _gains(model: Model, judged: Judged, look: int) -> _Gains | Check:
         return _open(few, judged, look, len(cuts))
     ours, theirs = judged.tallies(model, "ours"), judged.tallies(model, "theirs")
     gains = {m: gain_of(model.kind, m, ours, theirs, cuts) for m in _judged(model)}
+    # Of a metric that few blocks define (recall of rare positives) the spread between blocks says nothing.
+    gains = {m: g if g.blocks >= gate.min_blocks else replace(g, se=math.nan) for m, g in gains.items()}
     labels = judged.label.astype(np.float64)
     better = row_loss(model.kind, judged.theirs, labels) - row_loss(model.kind, judged.ours, labels)
     n_eff = effective_rows(better, judged.night, gate.block_nights)

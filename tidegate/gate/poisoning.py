@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from tidegate.config.dataset import Dataset
 from tidegate.config.model import Model
 from tidegate.gate.line import Line
-from tidegate.gate.rise import holm, mean_by_blocks, p_above, ranked_by_blocks
+from tidegate.gate.relabelled import relabelled
+from tidegate.gate.rise import holm, mean_by_blocks, p_above, ranked_by_blocks, rows_in_blocks
 from tidegate.performance.blocks import Estimate
 from tidegate.performance.loss import row_loss
 from tidegate.verdicts import Outcome
@@ -106,7 +107,8 @@ def poisoning(
     anchor = _numbered(anchor)
     lines = _anchor(model, anchor)
     if recent is not None and len(recent.label):
-        lines += _conflict(model, anchor, _numbered(recent))
+        recent = _numbered(recent)
+        lines += _conflict(model, anchor, recent) + relabelled(model, _sides(model, anchor), _sides(model, recent))
     if sources is not None:
         lines += _sources(model, sources)
     return lines
@@ -215,6 +217,13 @@ def _conflict(model: Model, anchor: Labelled, recent: Labelled) -> list[Line]:
         bounds = (now.se, now.lower(gate.alpha), now.upper(gate.alpha))
         lines = [_line("conflict", "pass", now.value, 0.5, said, n, *bounds)]
     return lines
+
+
+def _sides(model: Model, rows: Labelled) -> tuple[Floats, Floats, NDArray[np.int64], dict[str, NDArray[np.bool_]]]:
+    """Labels, the champion's scores, blocks of nights and groups, the whole left out."""
+    nights = list(range(int(rows.night.max()) + 1)) if len(rows.night) else []
+    parts = {name: part for name, part in _parts(model, rows).items() if name}
+    return rows.label, rows.theirs, rows_in_blocks(rows.night, nights, model.gate.block_nights)[0], parts
 
 
 def _ranked(model: Model, rows: Labelled, part: NDArray[np.bool_]) -> Estimate:

@@ -37,7 +37,7 @@ def mean_by_blocks(values: Floats, night: NDArray[Any], nights: Sequence[Any], b
     >>> mean_by_blocks(np.array([1.0, 2.0, 3.0]), np.array(["a", "a", "b"]), ["a", "b"], 1)
     Estimate(value=2.0, se=0.75, blocks=2)
     """
-    row, blocks = _rows_in_blocks(night, nights, block)
+    row, blocks = rows_in_blocks(night, nights, block)
     kept = np.isfinite(values) & (row >= 0)
     sums, counts = np.bincount(row[kept], values[kept], blocks), np.bincount(row[kept], minlength=blocks)
     tallies = [
@@ -48,7 +48,7 @@ def mean_by_blocks(values: Floats, night: NDArray[Any], nights: Sequence[Any], b
     return level(lambda t: t.sums["value"], tallies)
 
 
-def _rows_in_blocks(night: NDArray[Any], nights: Sequence[Any], block: int) -> tuple[NDArray[np.int64], int]:
+def rows_in_blocks(night: NDArray[Any], nights: Sequence[Any], block: int) -> tuple[NDArray[np.int64], int]:
     """The block of each row, −1 outside all, and how many blocks there are."""
     blocks = cut(sorted(nights), block)
     block_of = {n: i for i, part in enumerate(blocks) for n in part}
@@ -64,7 +64,7 @@ def ranked_by_blocks(
     Blocks in which it is not defined count nothing; parameters and bounds as of `mean_by_blocks`.
     """
     tallies = []
-    row, blocks = _rows_in_blocks(night, nights, block)
+    row, blocks = rows_in_blocks(night, nights, block)
     for i in range(blocks):
         at = row == i
         if at.any():

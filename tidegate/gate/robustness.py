@@ -32,7 +32,7 @@ from tidegate.verdicts import Outcome
 
 FEW = 600
 """Rows of the disturbances that are made column by column."""
-FLIPS = 8
+FLIPS = 5
 Floats = NDArray[np.float64]
 
 

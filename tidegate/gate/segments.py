@@ -124,6 +124,10 @@ def _harm(name: str, at: NDArray[np.int64], losses: tuple[Floats, Floats], night
     night, ours, theirs = nights.at[at], losses[0][at], losses[1][at]
     rows, rise, base = (np.bincount(night, w, nights.count).astype(float) for w in (None, ours - theirs, theirs))
     if not base.sum() > 0:
+        # Where the other was never wrong there is no share of its loss: then of its loss on all rows.
+        usual = float(losses[1].mean())
+        theirs, base = np.full(len(at), usual), rows * usual
+    if not base.sum() > 0:
         return _Harm(name, Estimate(math.nan, math.nan, 0), len(at), math.nan)
     ratio = float(rise.sum() / base.sum())
     level = float(base.sum() / rows.sum())

@@ -98,6 +98,28 @@ def register(
     return version
 
 
+def turn(stores: Stores, model: str, window: str, *, again: bool) -> tuple[int | None, str]:
+    """Whose turn it is on a window: the version to look at (None: train one), and why nothing is to be done.
+
+    With `again` it is the version whose look is this window's: the one that had it, else the candidate that waits.
+    """
+    known = stores.records.versions(model)
+    found = _due(known, window) if again else next((v for v in known if v["body"]["window"] == window), None)
+    if found is None:
+        return None, f"no candidate is due for a look on {window}" if again else ""
+    if found["status"] not in ("candidate", "challenger"):
+        return found["version"], f"version {found['version']} was already trained on {window} and is {found['status']}"
+    return found["version"], ""
+
+
+def _due(known: list[dict[str, Any]], window: str) -> dict[str, Any] | None:
+    had = [v for v in known if window in [look["window"] for look in v["body"]["looks"]]]
+    later = [v for v in had if v["body"]["looks"][0]["window"] != window]
+    waits = [v for v in known if v["status"] == "candidate"]
+    due = [v for v in waits if v["body"]["window"] <= window >= (v["body"].get("next_look") or "")]
+    return next(iter((*later, *reversed(due), *had)), None)
+
+
 def training_failed(stores: Stores, model: Model, window: str, fault: SourceError, now: datetime) -> Verdict:
     """What a training that the user's code or data broke off comes to: kept, so that the cooldown counts it."""
     verdict = Verdict("fail", (str(fault),))
@@ -109,16 +131,21 @@ def look_at(stores: Stores, model: Model, version: int, window: Window, now: dat
     """One look at a candidate: passed → challenger, failed or out of looks → rejected, else it waits.
 
     The evidence (`gate_<look>.json`, a page, a model card) is logged to its run, its numbers to the logged model, its
-    outcomes to the version. Under policy monthly a champion's successor is promoted without a gate, and says so.
+    outcomes to the version. A look that a kill or an outage cut short is taken again on its own evening: on later
+    nights it would be another one. In a replay of policy monthly, whose home shares its ingest, a champion's successor
+    is promoted without a gate, and says so.
     """
     record = next(v for v in stores.records.versions(model.name) if v["version"] == version)
     looks: list[dict[str, Any]] = list(record["body"]["looks"])
     done = next((v for v in looks if v["window"] == window.id), None)
     if done:
         return Verdict(done["outcome"], tuple(done["reasons"]))
-    against = stores.plans.get(model.name).champion
+    calendar = stores.project.calendar(stores.project.dataset(model.dataset))
+    paid = [k.window for k in stores.looks.of(model.name) if (k.version, k.look) == (version, len(looks) + 1)]
+    window = calendar.window(paid[0]) if paid else window
+    against, replayed = stores.plans.get(model.name).champion, stores.home.state != stores.home.shared
     look: dict[str, Any] = {"window": window.id, "against": against}
-    if model.retrain.policy == "monthly" and against is not None:
+    if model.retrain.policy == "monthly" and replayed and against is not None:
         verdict = Verdict("pass", ("policy monthly promotes without a gate",))
     else:
         package, champion = stores.package(model.name, version, record["digest"]), stores.champion(model.name)
@@ -129,7 +156,6 @@ def look_at(stores: Stores, model: Model, version: int, window: Window, now: dat
     looks.append(look | {"outcome": verdict.outcome, "reasons": list(verdict.reasons)})
     last = verdict.outcome == "inconclusive" and len(looks) >= model.gate.looks
     status = "challenger" if verdict.passed else "rejected" if verdict.outcome == "fail" or last else "candidate"
-    calendar = stores.project.calendar(stores.project.dataset(model.dataset))
     next_look = calendar.shift(window, model.gate.look_every.days).id if status == "candidate" else None
     stores.records.set_status(model.name, version, status, looks=looks, next_look=next_look)
     return verdict

@@ -74,7 +74,7 @@ def gate(case: Case, now: datetime) -> Gated:
     timed, model = _Timed(), case.model
     hold = timed.part("hold-out", lambda: hold_out(case))
     error = _error(case, hold if isinstance(hold, HoldOut) else None, now)
-    checks = _on_rows(case, hold, timed)
+    checks = _on_rows(case, hold, timed, error["this_look"])
     rng = np.random.default_rng([SEED, case.version])
     rows = hold if isinstance(hold, HoldOut) else None
     checks.append(timed.check("robustness", lambda: bearing(case, rows, rng)))
@@ -112,7 +112,7 @@ def gate(case: Case, now: datetime) -> Gated:
     return Gated(verdict, tuple(checks), made, rows.judged if rows else None)
 
 
-def _on_rows(case: Case, hold: HoldOut | Verdict, timed: _Timed) -> list[Check]:
+def _on_rows(case: Case, hold: HoldOut | Verdict, timed: _Timed, taken: float) -> list[Check]:
     """The four checks that need labelled rows."""
     if isinstance(hold, Verdict):
         return [Check(name, hold) for name in ("performance", "segments", "calibration", "fairness")]
@@ -122,7 +122,7 @@ def _on_rows(case: Case, hold: HoldOut | Verdict, timed: _Timed) -> list[Check]:
         if first:
             base = against_baseline(case)
             return first_performance(model, judged, base.judged if base else None)
-        return performance(model, judged, look=look, spent=_others(case), window=case.window.id)
+        return performance(model, judged, look=look, spent=_others(case), window=case.window.id, taken=taken)
 
     return [
         timed.check("performance", judge),
@@ -135,12 +135,13 @@ def _on_rows(case: Case, hold: HoldOut | Verdict, timed: _Timed) -> list[Check]:
 def _error(case: Case, hold: HoldOut | None, now: datetime) -> dict[str, float]:
     """What this look may spend, written down; one on too few nights, or at a first model, spends nothing."""
     gate, spent, this = case.model.gate, spent_in_year(_others(case), case.window.id), 0.0
-    nights = hold.judged.nights() if hold and case.champion else []
-    if len(cut(nights, gate.block_nights)) >= gate.min_blocks and case.look <= gate.looks:
+    nights = hold.judged.nights() if hold else []
+    if case.champion and len(cut(nights, gate.block_nights)) >= gate.min_blocks and case.look <= gate.looks:
         this = share(gate, case.model.retrain.max_per_year, case.look, spent)
-    if this:
+    if nights:
         ledger, at = case.stores.looks, (case.version, case.look, case.window.id)
-        this = ledger.take(case.model.name, case.model.owner, *at, this, nights, now).error
+        look = ledger.take(case.model.name, case.model.owner, *at, this, nights, now, year=gate.error_per_year)
+        this = min(this, look.error)
     left = max(0.0, gate.error_per_year - spent - this)
     return {"year": gate.error_per_year, "spent": spent, "this_look": this, "left": left}
 

@@ -21,7 +21,7 @@ from tidegate.steps.decide import labelled_nights
 from tidegate.steps.outcomes import join, labels_of
 from tidegate.steps.score import scores_of
 from tidegate.training.scoring import design
-from tidegate.training.thresholds import crossfit
+from tidegate.training.thresholds import crossfit, cuts_of
 from tidegate.verdicts import Verdict
 
 Floats = NDArray[np.float64]
@@ -70,7 +70,7 @@ def _against_champion(case: Case, champion: Loaded) -> HoldOut | Verdict:
         return Verdict("inconclusive", (f"the champion {what}: the two cannot be compared",))
     nights = [n for n in labelled_nights(case.stores, case.model, case.window) if n > champion.spec["trained"][-1]]
     if not nights:
-        return Verdict("inconclusive", ("no labelled row since the champion's training",))
+        return Verdict("inconclusive", ("no labelled night since the champion's training",))
     rows = _labelled(case, nights)
     outcomes = package.reference("outcomes")
     at = {row: i for i, row in enumerate(outcomes["row_id"].to_pylist())}
@@ -173,7 +173,12 @@ def _cuts(
     scores: Floats,
     label: Floats,
 ) -> Floats:
-    """The threshold for each row, chosen on the other folds' rows; by group where the package goes by groups."""
+    """The threshold for each row, chosen on the other folds' rows; by group where the package goes by groups.
+
+    Where all rows came after the training there are no others: the package's own, chosen at its training.
+    """
+    if package and (fold == SEEN_BY_ALL).all():
+        return cuts_of(package.spec, rows)
     own = package.spec.get("group_thresholds") if package else None
     column = own["column"] if own else ""
     return crossfit(model, scores, label, texts(rows[column]) if own else None, fold, column)

@@ -14,8 +14,8 @@ from tidegate.adapters.leases import Lease
 from tidegate.adapters.packages import Loaded
 from tidegate.adapters.registry import Registry
 from tidegate.config.model import Model
-from tidegate.errors import IntegrityError, PlanConflict, UsageError
-from tidegate.gate.approval import authority
+from tidegate.errors import IntegrityError, PlanConflict, RegistryError, UsageError
+from tidegate.gate.approval import authority, not_overridable
 from tidegate.rollout.plan import ServingPlan
 from tidegate.steps.freeze import frozen
 from tidegate.steps.stores import Stores
@@ -65,6 +65,9 @@ def promote(
     status = record["status"] if record else "no such version"
     stopped = frozen(stores, model, now)
     against = authority(status, rows, now, promotion=model.promotion, frozen=stopped)
+    if record is not None and not against and status != "challenger":
+        # A look since the override may have found what nobody may skip.
+        against = not_overridable(record["body"]["looks"][-1])
     if record is None or against:
         raise UsageError(
             f"version {version} of {model.name}",
@@ -97,7 +100,12 @@ def promote(
     )
     if plan.champion is not None and plan.champion != version:
         stores.records.set_status(model.name, plan.champion, "retired")
-    _settle(stores, model, version, window.id)
+    try:
+        _settle(stores, model, version, window.id)
+    except RegistryError as fault:
+        # The plan is the truth: what is missing is its mirror, which `reconcile` makes.
+        do = f"mend the registry; version {version} is champion already, and the next night mirrors it"
+        raise RegistryError(f"alias of version {version} of {model.name}", "a registry", str(fault), do) from None
     return after
 
 

@@ -13,6 +13,7 @@ from tidegate.errors import PlanConflict, UsageError
 from tidegate.gate.approval import standing
 from tidegate.lineage.chain import broken_at
 from tidegate.steps import approval
+from tidegate.steps.candidate import look_at
 from tidegate.steps.freeze import freeze, frozen, unfreeze
 from tidegate.steps.promote import promote, reconcile
 
@@ -233,6 +234,53 @@ def test_an_override_that_is_over_promotes_nothing(clinic, at, day, monkeypatch)
     assert clinic.stores.plans.get(clinic.name).revision == 0
 
 
+def test_an_override_cut_short_does_not_outlive_a_look_that_found_a_leak(clinic, at, day, monkeypatch):
+    def broken(package):
+        raise OSError("killed")
+
+    failed(clinic)
+    monkeypatch.setattr("tidegate.steps.promote.smoke_test", broken)
+    with pytest.raises(OSError, match="killed"):
+        approval.override(*asked_of(clinic), at, by="ann", reason="sale", until=day(19))
+    monkeypatch.undo()
+    failed(clinic, window=day(10), failed_roles=["leakage"])
+    with pytest.raises(UsageError, match="found leakage is not proven, and nobody may skip it"):
+        approval.override(*asked_of(clinic), at, by="ann", reason="sale", until=day(19))
+    assert clinic.stores.plans.get(clinic.name).revision == 0
+
+
+def test_a_rerun_of_the_night_of_a_look_trains_no_other_candidate(clinic, at, day, monkeypatch):
+    from flows import bodies
+    from tasks import retrain as tasks
+
+    for name in ("train_and_register", "gate_candidate", "promote_version"):
+        monkeypatch.setattr(bodies, name, getattr(tasks, name).fn)
+    approval.approve(*asked_of(clinic), at, by="ann")
+    # Decided on that night was another look; by now the candidate is champion.
+    done = bodies.retrain(clinic.stores.home, clinic.name, day(9), at, "has new nights", again=True)
+    assert (done.version, done.gate.reasons) == (1, (f"version 1 was already trained on {day(9)} and is champion",))
+    done = bodies.retrain(clinic.stores.home, clinic.name, day(11), at, "has new nights", again=True)
+    assert (done.version, done.gate.reasons) == (None, (f"no candidate is due for a look on {day(11)}",))
+    assert [v["version"] for v in clinic.stores.records.versions(clinic.name)] == [1]
+
+
+def test_a_look_that_was_cut_short_is_taken_again_on_its_own_evening(clinic, at, day):
+    """More nights would be another look, and its evidence would be written over that of the first."""
+    clinic.stores.looks.take(clinic.name, clinic.model.owner, 1, 1, day(9), 0.01, [day(7)], at)
+    clinic.stores.records.set_status(clinic.name, 1, "candidate", looks=[])
+    later = clinic.calendar.window(day(11))
+    look_at(clinic.stores, clinic.model, 1, later, evening_of(later))
+    assert [look["window"] for look in clinic.record(1)["body"]["looks"]] == [day(9)]
+
+
+def test_policy_monthly_is_no_way_round_the_gate(clinic, at, day):
+    approval.approve(*asked_of(clinic), at, by="ann")
+    clinic.stores.records.set_status(clinic.name, 1, "candidate", looks=[])
+    monthly = clinic.model.model_copy(update={"retrain": clinic.model.retrain.model_copy(update={"policy": "monthly"})})
+    assert not look_at(clinic.stores, monthly, 1, clinic.calendar.window(day(9)), at).passed
+    assert "performance" in clinic.record(1)["body"]["looks"][-1]["checks"]
+
+
 def test_swapped_bytes_are_not_approved(clinic, at):
     """The digest is checked on the way to the champion, whoever approves."""
     from tidegate.adapters.packages import load
@@ -310,3 +358,11 @@ def test_the_verb_rejects(tidegate, clinic):
     said = tidegate("--home", clinic.root, "reject", "progression", "1", "--by", "bob", "--why", "slow")
     assert said.code == 2
     assert "found ann rejected it on" in said.one_line()
+
+
+def test_the_verb_evidence_shows_checks_and_pages(tidegate, clinic):
+    said = tidegate("--home", clinic.root, "evidence", "progression")
+    assert said.code == 0, said
+    assert "progression version 1, look 1: pass" in said.out
+    assert "gain" in said.out
+    assert "gate_1.html" in said.out

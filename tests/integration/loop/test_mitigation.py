@@ -12,6 +12,8 @@ from tidegate.gate.fairness import fairness
 from tidegate.gate.judged import Judged
 from tidegate.gate.mitigation import offered
 from tidegate.steps.candidate import train_and_register
+from tidegate.steps.case import Case
+from tidegate.steps.holdout import hold_out
 from tidegate.steps.mitigate import judged_blind, mitigate
 from tidegate.steps.outcomes import join, labels_of
 from tidegate.steps.score import score
@@ -199,3 +201,18 @@ def test_other_kinds_and_undeclared_groups_are_told(bank, day, wine):
         mitigate(wine.stores, wine.model, 1, w, evening_of(w))
     with pytest.raises(UsageError, match="a multiclass one"):
         mitigate(wine.stores, wine.model.model_copy(update={"protected": ("cellar",)}), 1, w, evening_of(w))
+
+
+def test_a_package_older_than_all_rows_is_judged_by_the_thresholds_that_it_ships(bank, day):
+    version = mitigate(bank.stores, bank.model, 1, *_evening(bank, day)).version
+    window = bank.calendar.window(day(NIGHTS + LATER - 1))
+    ours, theirs = bank.package(version), bank.package(1)
+    found = hold_out(Case(bank.stores, bank.model, version, ours, (1, theirs), window, 1))
+    assert found.judged.our_cut.tolist() == cuts_of(ours.spec, found.rows).tolist()
+    assert len(set(found.judged.our_cut.tolist())) > 1
+    assert set(found.judged.their_cut.tolist()) == {theirs.spec["threshold"]}
+
+
+def _evening(bank, day):
+    window = bank.calendar.window(day(NIGHTS))
+    return window, evening_of(window)

@@ -1,5 +1,6 @@
 """MLflow's own evaluation on judged rows, in a real registry."""
 
+from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -86,3 +87,11 @@ def test_a_run_that_is_not_there_is_a_fault(registry, case):
     rows = case.judged_of(nights=3)
     with pytest.raises(RegistryError, match="evaluation of run"):
         evaluate(registry.client, "0" * 32, "m-none", rows, kind="binary", classes=(0, 1), name="x")
+
+
+def test_what_mlflow_cannot_evaluate_gives_no_metrics_and_no_trace(registry, logged, case):
+    run_id, model_id = logged
+    rows, classes = case.judged_of("binary", nights=6), case.model_of("binary").label.classes
+    one, blank = replace(rows, label=np.zeros_like(rows.label)), replace(rows, ours=np.full(len(rows), np.nan))
+    for bad in (one, blank):
+        assert evaluate(registry.client, run_id, model_id, bad, kind="binary", classes=classes, name="x") == {}

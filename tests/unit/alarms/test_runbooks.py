@@ -8,8 +8,7 @@ from typing import get_args
 import pytest
 from typer.main import get_command
 
-from tidegate.cli import alarms, config, detectors, inspect, oncall, profiles, quarantine, report, run
-from tidegate.cli.main import app
+from tidegate.cli.main import furnish
 from tidegate.verdicts import Cause
 
 ROOT = Path(__file__).parents[3]
@@ -24,9 +23,7 @@ COMMANDS = [
 
 @pytest.fixture(scope="module")
 def command():
-    for room in (run, inspect, report, alarms, oncall, detectors, quarantine, config, profiles):
-        room.add_to(app)
-    return get_command(app)
+    return get_command(furnish())
 
 
 @pytest.mark.parametrize("cause", get_args(Cause))

@@ -37,7 +37,7 @@ def test_what_was_spent_comes_back_after_a_year():
     spent = [("2013-01-05", 0.03), ("2013-01-05", 0.01), ("2013-06-01", 0.01)]
     assert spent_in_year(spent, "2014-01-04") == pytest.approx(0.05)
     assert spent_in_year(spent, "2014-01-05") == pytest.approx(0.01)
-    assert spent_in_year(spent, "2013-03-01") == pytest.approx(0.04)  # what comes later does not count yet
+    assert spent_in_year(spent, "2013-03-01") == pytest.approx(0.05)  # an evening of the past spends of the same year
     assert spent_in_year([], "2013-03-01") == 0
     assert exhausted(GATE, spent, "2013-07-01").endswith("0.04 comes back on 2014-01-05")
 

@@ -61,10 +61,10 @@ def test_a_strong_honest_feature_passes(drawn):
     assert 0.9 < next(line for line in lines if line.name == "alone").observed < 0.95
 
 
-def test_a_leak_that_is_declared_as_strong_is_shown(drawn):
+def test_a_leak_that_is_declared_as_strong_passes_and_says_so(drawn):
     _, y = drawn
     lines = said({"x": y.astype(float)}, y, settings=Robustness(strong=("x",)))
-    assert [(line.role, line.outcome) for line in lines if line.name == "x"] == [("shown", "pass")]
+    assert [(line.role, line.outcome) for line in lines if line.name == "x"] == [("leakage", "pass")]
 
 
 def test_of_several_classes_one_is_enough():
@@ -144,3 +144,21 @@ def test_ranking_is_sklearns():
     assert ranked("multiclass", several, three) == pytest.approx(
         roc_auc_score(three, several, multi_class="ovr"), abs=1e-12
     )
+
+
+def test_each_rule_says_what_it_saw(drawn):
+    rng, y = drawn
+    noise = rng.normal(size=2000)
+    lines = said({"noisy": y + 0.2 * noise, "came late": pa.array(y.astype(float), mask=NIGHTS > "2024-01-12"),
+                  "half a hole": pa.array(noise, mask=(y == 1) & (rng.random(2000) < 0.5))}, y)  # fmt: skip
+    reasons = {line.name: line.reason for line in lines}
+    assert "by itself, more than 0.95" in reasons["noisy"]
+    assert "where it has a value (60% of the rows)" in reasons["came late"]
+    assert "class 1 is all but certain" in reasons["half a hole"]
+
+
+def test_the_limit_is_the_settings(drawn):
+    rng, y = drawn
+    features = {"x": 2.0 * y + rng.normal(size=2000)}
+    assert outcomes(said(features, y))["alone"] == "pass"
+    assert outcomes(said(features, y, settings=Robustness(max_alone=0.8)))["x"] == "fail"

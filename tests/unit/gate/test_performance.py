@@ -354,3 +354,29 @@ def test_rows_that_are_all_alike_are_never_a_pass(a_model):
     rows = Judged(night, np.tile([0, 1], n // 2), half, half, cut, cut)
     assert judge(a_model(), rows).verdict.outcome == "inconclusive"
     assert first_performance(a_model(), rows).verdict.outcome == "inconclusive"
+
+
+def test_a_metric_that_few_blocks_define_proves_nothing(a_model, good):
+    # Two positives in 24 nights: recall is +1 in both of their blocks, without any spread between them.
+    label = np.zeros(len(good), dtype=np.int64)
+    label[[100, 1500]] = 1
+    ours = np.where(label == 1, 0.6, 0.01)
+    rows = replace(good, label=label, ours=ours, theirs=np.full(len(good), 0.01))
+    found = judge(a_model(metric={"primary": "recall"}), rows)
+    assert (found.lines[0].outcome, found.verdict.outcome) == ("inconclusive", "inconclusive")
+
+
+def test_no_more_is_spent_than_the_ledger_has(a_model, good):
+    model = a_model()
+    assert judge(model, good).verdict.outcome == "pass"
+    found = performance(model, good, look=1, spent=(), window=LATER, taken=1e-9)
+    assert (found.verdict.outcome, found.extra["error"]) == ("inconclusive", 1e-9)
+
+
+def test_a_better_ranking_does_not_pay_for_a_kpi_that_is_proven_worse(a_model, good):
+    # At this threshold the KPI falls by 4.4 standard errors: not proven at the yearly error's share, but at alpha's.
+    found = judge(a_model(kpi=KPI), replace(good, our_cut=np.full(len(good), 0.62)))
+    assert lines(found)["roc_auc", "better"] == "pass"
+    assert lines(found)["kpi", "better"] == "inconclusive"
+    assert lines(found)["kpi", "other"] == found.verdict.outcome == "fail"
+    assert any("kpi" in reason and "proven worse" in reason for reason in found.verdict.reasons)

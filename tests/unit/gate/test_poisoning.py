@@ -74,7 +74,7 @@ def test_labels_that_are_turned_over_are_a_conflict(a_model):
     anchor, _ = history(1)
     later, flipped = history(2, 1.0, first=NIGHTS)
     lines = poisoning(a_model(), anchor, replace(later, label=flipped))
-    assert failed(lines) == ["conflict [carrier=c1]"]
+    assert failed(lines) == ["conflict [carrier=c1]", "relabelled [carrier=c1]"]
     assert "have a person look" in next(line.reason for line in lines if line.outcome == "fail")
     assert failed(poisoning(a_model(), anchor, later)) == []
 
@@ -163,3 +163,27 @@ def test_the_pieces():
     exact = ranked_by_blocks("binary", np.array([0.1, 0.9, 0.2, 0.8]), np.array([0.0, 1, 0, 1]), np.array(list("aabb")),
                              ["a", "b"], 1)  # fmt: skip
     assert (exact.value, exact.blocks) == (1.0, 2)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("how", ["ones", "random"])
+def test_a_group_whose_labels_are_made_up_is_named_though_no_rank_is_turned(a_model, seed, how):
+    before, _ = history(seed)
+    now, _ = history(seed + 100, first=NIGHTS)
+    group = now.groups["carrier"] == "c1"
+    made_up = 1 if how == "ones" else np.random.default_rng(seed).integers(0, 2, group.sum())
+    labels = now.label.copy()
+    labels[group] = made_up
+    lines = poisoning(a_model(), before, replace(now, label=labels, ours=None))
+    assert "relabelled [carrier=c1]" in failed(lines)
+    assert "relabelled" not in " ".join(failed(poisoning(a_model(), before, replace(now, ours=None))))
+
+
+def test_a_day_that_all_groups_share_moves_no_group(a_model):
+    before, _ = history(0)
+    now, _ = history(100, first=NIGHTS)
+    # Every flight is late on the last ten nights: the weather, nobody's hand.
+    late = now.night >= f"{2 * NIGHTS - 10:04d}"
+    labels = np.where(late, 1, now.label)
+    lines = poisoning(a_model(), before, replace(now, label=labels, ours=None))
+    assert not [name for name in failed(lines) if name.startswith("relabelled")]

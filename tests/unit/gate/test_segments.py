@@ -174,3 +174,16 @@ def test_a_segment_of_a_twentieth_wholly_flipped_in_training_is_stopped(a_model,
         stopped += not segments(model, flipped(rows, "x")).verdict.passed
     assert stopped == 15
     assert clean <= 1
+
+
+def test_a_segment_in_which_the_champion_was_never_wrong_can_be_harmed(a_model, judged):
+    found = judged((0.5,), (0.5,), rows=210)
+    rng = np.random.default_rng(2)
+    groups = {"origin": where(len(found))}
+    never = groups["origin"] == "LGA"
+    label = np.where(never, 0.0, rng.normal(0, 5, len(found)))
+    theirs = np.where(never, 0.0, label + rng.normal(0, 1, len(found)))
+    model = a_model(kind="regression", segments=["origin"], metric={"primary": "mae"})
+    for off, outcome in ((50.0, "fail"), (1e-7, "pass")):
+        rows = replace(found, label=label, theirs=theirs, ours=np.where(never, off, theirs), groups=groups)
+        assert segments(model, rows).verdict.outcome == outcome
