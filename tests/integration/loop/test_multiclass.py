@@ -117,7 +117,7 @@ def test_the_gate_is_inconclusive_while_labels_are_missing(wine, copied, day):
         # Too little to prove anything with spends nothing of the year's error.
         assert found[i].document["error"]["this_look"] == 0
     none, few = (found[i].checks[0] for i in (8, 12))
-    assert none.verdict.reasons == ("no labelled row since the champion's training",)
+    assert none.verdict.reasons == ("no labelled night since the champion's training",)
     assert found[8].judged is None
     assert "4 hold-out blocks of 1 nights, 5 needed" in few.verdict.reasons[0]
     assert few.n == 36 * 4
