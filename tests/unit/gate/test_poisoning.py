@@ -166,14 +166,12 @@ def test_the_pieces():
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("how", ["ones", "random"])
-def test_a_group_whose_labels_are_made_up_is_named_though_no_rank_is_turned(a_model, seed, how):
+def test_a_group_whose_labels_are_made_up_is_named_though_no_rank_is_turned(a_model, seed):
     before, _ = history(seed)
     now, _ = history(seed + 100, first=NIGHTS)
     group = now.groups["carrier"] == "c1"
-    made_up = 1 if how == "ones" else np.random.default_rng(seed).integers(0, 2, group.sum())
     labels = now.label.copy()
-    labels[group] = made_up
+    labels[group] = 1
     lines = poisoning(a_model(), before, replace(now, label=labels, ours=None))
     assert "relabelled [carrier=c1]" in failed(lines)
     assert "relabelled" not in " ".join(failed(poisoning(a_model(), before, replace(now, ours=None))))
