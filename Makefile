@@ -23,8 +23,11 @@ demo: $(READY) ## A year of real flights, night by night, under three policies
 	@.venv/bin/tidegate replay flights --from 2013-03-01 --to 2013-12-31 --history 2013-01-01 --policy all \
 		--faults examples/flights/faults.yaml --id demo --fresh --out var/demo
 
-test: $(READY) ## Unit and integration tests
-	@$(PY) -m pytest -q -n 2 --dist loadfile
+test: $(READY) ## Unit, integration and browser tests; all but the slow ones
+	@$(PY) -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+test-slow: $(READY) ## A person approves and rejects in a real Prefect UI (three minutes; needs chromium)
+	@$(PY) -m pytest -q -m slow
 
 check: $(READY) lint types imports doctest ## Everything else that CI asks for: style, types, arrows, examples
 
