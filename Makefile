@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3,$(if $(shell com
 PY := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: aa ci-models permuted demo test check faults bench bench-quick lint types imports doctest clean lock help
+.PHONY: aa ci-models permuted demo test test-slow check faults bench bench-quick lint types imports doctest clean lock help
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
