@@ -26,7 +26,7 @@ demo: $(READY) ## A year of real flights, night by night, under three policies
 test: $(READY) ## Unit, integration and browser tests; all but the slow ones
 	@$(PY) -m pytest -q -n 2 --dist loadfile -m "not slow"
 
-test-slow: $(READY) ## A person approves and rejects in a real Prefect UI (three minutes; needs chromium)
+test-slow: $(READY) ## Approving and rejecting in a real Prefect UI, and more of `tidegate ci` (six minutes; needs chromium)
 	@$(PY) -m pytest -q -m slow
 
 check: $(READY) lint types imports doctest ## Everything else that CI asks for: style, types, arrows, examples

@@ -171,6 +171,7 @@ BUILD = "    return ExtraTreesClassifier(**params)"
 FEATURES = "    return frame.assign("
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "step", "words"),
     [
@@ -225,6 +226,7 @@ def build(params):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "step", "outcome", "words"),
     [
@@ -305,6 +307,7 @@ def test_one_bad_file_is_told_and_left_out_unless_it_was_named(ci, home):
     assert "blocked: " not in " ".join(steps(told)["contract"]["reasons"])
 
 
+@pytest.mark.slow
 def test_a_contract_that_refuses_most_nights_fails(ci, home):
     change(home, DATASET, "alcohol: {type: number, min: 5", "alcohol: {type: number, min: 13")
     code, told = ci()
@@ -316,6 +319,7 @@ def test_a_contract_that_refuses_most_nights_fails(ci, home):
     assert "expected files like wine/{date}.csv, found none" in first_bad(told)[2]
 
 
+@pytest.mark.slow
 def test_a_regression_and_a_monitor_only_model(tidegate, make_diabetes, tmp_path):
     home = make_diabetes(tmp_path / "home", 12, 99)
     command = ("--home", home, "ci", "progression", "--rows", "220", "--json")
