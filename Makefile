@@ -23,8 +23,9 @@ demo: $(READY) ## A year of real flights, night by night, under three policies
 	@.venv/bin/tidegate replay flights --from 2013-03-01 --to 2013-12-31 --history 2013-01-01 --policy all \
 		--faults examples/flights/faults.yaml --id demo --fresh --out var/demo
 
+# Two processes share the cores: threads of each would wait for those of the other.
 test: $(READY) ## Unit, integration and browser tests; all but the slow ones
-	@$(PY) -m pytest -q -n 2 --dist loadfile -m "not slow"
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist loadfile -m "not slow"
 
 test-slow: $(READY) ## Approving and rejecting in a real Prefect UI, and more of `tidegate ci` (six minutes; needs chromium)
 	@$(PY) -m pytest -q -m slow

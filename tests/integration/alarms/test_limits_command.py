@@ -69,6 +69,7 @@ def test_a_set_is_proposed_approved_and_the_other_cannot_come_back(say):
     assert "not certifiable" in by_promotion["what"]
 
 
+@pytest.mark.slow
 def test_a_budget_of_nothing_has_limits_without_an_end_that_json_can_carry(say):
     [row] = say("detectors", "propose", "bought", "--budget", "0", "--json")
     assert (row["sudden"], row["gradual"]) == (None, None)
@@ -146,6 +147,7 @@ def test_findings_are_json_where_nothing_could_be_told(say, shop, open_shop):
     assert say("findings", "bought", "2024-03-30").strip() == "no findings on 2024-03-30"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [(), ("--budget", "0")])
 def test_a_trial_of_three_nights_is_not_certifiable_and_says_so(say, budget):
     words = ("aa", "bought", "--from", "2024-01-01", "--to", "2024-01-03", *budget)

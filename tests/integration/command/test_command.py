@@ -14,7 +14,7 @@ def test_config_explain_says_where_each_value_comes_from(tidegate, wine_home):
     origin = {row["key"]: (row["value"], row["origin"]) for row in json.loads(said.out)}
     assert origin["kind"] == ("multiclass", "configs/models/cultivars.yaml")
     assert origin["gate.min_blocks"] == (5, "configs/tidegate.yaml defaults")
-    assert origin["gate.alpha"][1] == "built in"
+    assert origin["gate.brier_margin"][1] == "built in"
     assert "min_blocks" in tidegate("--home", wine_home, "config", "explain", "cultivars").out
     assert json.loads(tidegate("--home", wine_home, "config", "explain", "tastings", "--dataset", "--json").out)
 
