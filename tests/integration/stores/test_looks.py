@@ -54,3 +54,10 @@ def test_twenty_at_once_spend_the_error_of_one(kept, known_at):
     for t in threads:
         t.join()
     assert len(kept.of("m")) == 1
+
+
+def test_no_year_spends_more_than_was_declared_whoever_asks(kept, known_at):
+    for version in range(1, 5):
+        kept.take("m", "o", version, 1, "2013-06-01", 0.02, ["2013-05-01"], known_at, year=0.05)
+    assert [round(k.error, 6) for k in kept.of("m")] == [0.02, 0.02, 0.01, 0.0]
+    assert kept.take("m", "o", 9, 1, "2014-06-02", 0.02, ["2014-05-01"], known_at, year=0.05).error == 0.02
