@@ -1,8 +1,12 @@
 """A version waits for a person: asked, answered, late, overridden, frozen; without Prefect."""
 
 import json
+import shutil
+import sqlite3
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -29,17 +33,30 @@ def trained(make_diabetes, loop_of, tmp_path_factory):
         loop.ingest(i)
         loop.labels(i)
     assert loop.retrain(9, "first_model")["gate"].passed
+    # MLflow remembers a run's folder for as long as the process lives, so a copy may write into this home.
+    shutil.copytree(loop.root, loop.root.with_name("untouched"))
     return loop
 
 
 @pytest.fixture
 def clinic(trained, loop_of, tmp_path):
     """A copy, so that each test answers for itself."""
-    import shutil
-
     root = tmp_path / "clinic"
-    shutil.copytree(trained.root, root)
+    shutil.copytree(trained.root.with_name("untouched"), root)
+    _moved(root / "var" / "mlflow.db", trained.root, root)
     return loop_of(root, "progression")
+
+
+def _moved(registry, old, new):
+    """MLflow keeps whole addresses: without this, a copy would show the original's evidence."""
+    places = {
+        "experiments": "artifact_location", "runs": "artifact_uri", "model_versions": "source",
+        "logged_models": "artifact_location",
+    }  # fmt: skip
+    with closing(sqlite3.connect(registry)) as c, c:
+        for table, column in places.items():
+            changed = c.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(old), str(new)))
+            assert changed.rowcount > 0
 
 
 @pytest.fixture
@@ -361,10 +378,10 @@ def test_the_verb_rejects(tidegate, clinic):
 
 
 def test_the_verb_evidence_shows_checks_and_pages(tidegate, clinic):
-    verb = ("--home", clinic.root, "evidence", "progression")
-    found = json.loads(tidegate(*verb, "--json").out)["verdict"]["outcome"]
-    said = tidegate(*verb)
-    assert said.code == {"pass": 0, "fail": 3, "inconclusive": 4}[found]
-    assert f"progression version 1, look 1: {found}" in said.out
-    assert all(name in said.out for name in ("performance", "robustness", "servability"))
-    assert "gate_1.html" in said.out
+    said = tidegate("--home", clinic.root, "evidence", "progression")
+    assert said.code == 0, said
+    assert "progression version 1, look 1: pass" in said.out
+    assert "gain" in said.out
+    [page] = [line.removeprefix("page: ") for line in said.out.splitlines() if line.startswith("page: ")]
+    assert Path(page).is_relative_to(clinic.root)
+    assert Path(page).name == "gate_1.html"

@@ -75,7 +75,7 @@ def test_a_column_that_is_left_out_is_asked_for():
     # What is not wanted need not be there, and is checked if it is.
     assert single({"temp": 1}, DATASET, ["temp"]).column_names == ["temp"]
     with pytest.raises(UsageError, match="origin"):
-        single({"temp": 1, "origin": "XXX"}, DATASET, ["temp"])
+        single({"temp": 1, "origin": "MARS"}, DATASET, ["temp"])
 
 
 @pytest.mark.parametrize(
