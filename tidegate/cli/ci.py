@@ -12,7 +12,7 @@ from tidegate.errors import StoreError
 from tidegate.text import printable
 
 if TYPE_CHECKING:
-    from tidegate.steps.ci import Run
+    from tidegate.steps.cirun import Run
 
 MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?"}
 

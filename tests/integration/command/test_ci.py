@@ -338,7 +338,7 @@ def test_a_regression_and_a_monitor_only_model(tidegate, make_diabetes, tmp_path
 
 
 def test_the_next_step_is_that_of_what_failed():
-    from tidegate.steps.ci import Run
+    from tidegate.steps.cirun import Run
     from tidegate.verdicts import Verdict
 
     run = Run("m")
