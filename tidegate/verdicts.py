@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -64,13 +65,19 @@ class Finding:
 class Effect:
     """What a change costs the business or the model: ``value`` in ``unit``, and in words.
 
-    ``material`` says whether it reaches the size that the model's owner called worth a page.
+    ``material`` says whether it reaches the size that the model's owner called worth a page; ``kind`` by what
+    reasoning it was estimated (empty: neither), ``low`` and ``high`` bound it. What is not ``estimable`` has NaN for
+    its value.
     """
 
     value: float
     unit: str
     words: str
     material: bool
+    kind: Literal["fault", "covariate", "concept", ""] = ""
+    low: float = math.nan
+    high: float = math.nan
+    estimable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +155,41 @@ class Alarm:
     why_not_page: str = ""
 
 
-Action = Literal["nothing", "fix_data", "retrain", "regate"]
+Action = Literal["nothing", "fix_data", "recalibrate", "move_threshold", "retrain", "roll_back", "regate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One action on one window: what it would gain over doing nothing, and what it costs.
+
+    Parameters
+    ----------
+    gain, se : float
+        Gain per row and its standard error, in ``unit`` (the KPI's; without a KPI the loss, less of it being a
+        gain); NaN where it cannot be estimated.
+    rows : float
+        Rows that are expected within the horizon.
+    chance : float
+        Probability in [0, 1] that the action takes effect: that its candidate passes the gate.
+    cost : float
+        Compute, review and risk together, in the same unit.
+    net, low, high : float
+        ``chance · gain · rows − cost`` with its bounds at the declared confidence.
+    why : str
+        How the gain was estimated, or why it could not be.
+    """
+
+    action: Action
+    gain: float
+    se: float
+    rows: float
+    chance: float
+    cost: float
+    net: float
+    low: float
+    high: float
+    unit: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,3 +201,4 @@ class Decision:
     reason: str
     losing: Mapping[str, str] = field(default_factory=dict)
     numbers: Mapping[str, Any] = field(default_factory=dict)
+    options: tuple[Option, ...] = ()

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from tidegate.config.base import Settings, did_you_mean, show, wrong
 from tidegate.config.dataset import Source
+from tidegate.config.deciding import Deciding
 from tidegate.config.gating import Gate
 from tidegate.config.values import Class, Classes, ColumnName, Columns, Cron, Duration, Name, Number, UserCode, Whole
 
@@ -135,8 +136,10 @@ class Alarms(Settings):
 class Retrain(Settings):
     """When retraining is worth a try."""
 
-    policy: Literal["evidence", "never", "monthly"] = Field(
-        "evidence", description="`evidence`: when decay is proven or history has grown; `monthly`: by the calendar."
+    policy: Literal["evidence", "never", "monthly", "drift", "performance"] = Field(
+        "evidence",
+        description="`evidence`: when it pays; `monthly`: by the calendar; `drift`, `performance`: a fixed threshold, "
+        "to compare with.",
     )
     first_nights: Whole = Field(28, ge=3, description="Matured nights before the first model is trained.")
     decay_margin: Number = Field(
@@ -146,7 +149,14 @@ class Retrain(Settings):
     decay_alpha: Number = Field(0.05, gt=0, lt=0.5, description="False decay calls per year.")
     growth: Number = Field(1.5, gt=1, description="More data: retrain when history has grown by this factor.")
     cooldown: Duration = Field(timedelta(days=28), description="Time between two attempts.")
-    max_per_year: Whole = Field(6, ge=0, description="Retrain budget.")
+    max_per_year: Whole = Field(6, ge=0, description="Attempts to change the model that a year allows.")
+    windows: tuple[Literal["all", "recent", "season", "clean"], ...] = Field(
+        ("all",),
+        min_length=1,
+        description="Training sets that are tried: all history; the newest `recent_nights`; those and the same season "
+        "of earlier years; all nights from which no row was quarantined. The best on nights held out is taken.",
+    )
+    recent_nights: Whole = Field(120, ge=14, description="Nights of the training sets `recent` and `season`.")
 
 
 class Model(Settings):
@@ -168,6 +178,7 @@ class Model(Settings):
     alarms: Alarms = Field(Alarms(), description="What becomes an alarm, and who gets it.")
     gate: Gate = Field(Gate(), description="When a candidate may replace the champion.")
     retrain: Retrain = Field(Retrain(), description="When retraining is worth a try.")
+    decision: Deciding = Field(Deciding(), description="How the nightly decision weighs its options.")
     promotion: Literal["automatic", "approve"] = Field("approve", description="Whether a person has to agree.")
     schedule: Cron = Field("0 6 * * *", description="Cron line of the nightly run, in the dataset's time zone.")
 
