@@ -194,7 +194,11 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The chosen action on one window and the options that lost, with why."""
+    """The chosen action on one window and the options that lost, with why.
+
+    ``options`` is what was weighed, empty where nothing was; ``acts`` whether the action
+    is carried out without a person.
+    """
 
     window: str
     action: Action
@@ -202,3 +206,4 @@ class Decision:
     losing: Mapping[str, str] = field(default_factory=dict)
     numbers: Mapping[str, Any] = field(default_factory=dict)
     options: tuple[Option, ...] = ()
+    acts: bool = True

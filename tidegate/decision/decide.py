@@ -1,74 +1,86 @@
-"""What to do about one night: nothing, mend the data, retrain, or look at the candidate again."""
+"""What to do about one night: nothing, mend the data, change the model, or look at the candidate again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from tidegate.config.model import Model
-from tidegate.verdicts import Action, Decision, Verdict
+from tidegate.decision.limits import Attempt, against
+from tidegate.decision.options import best, words
+from tidegate.verdicts import Action, Decision, Option, Verdict
 
-YEAR = timedelta(days=365)
 Choice = tuple[Action, str, dict[str, str]]
+ACTS: tuple[Action, ...] = ("recalibrate", "move_threshold", "retrain", "roll_back", "regate")
+"""What changes a model, or takes a look at a change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Where a model stands on the evening of a window.
 
-    ``attempts`` are the windows of the retrain attempts so far; ``unseen_nights`` the
-    matured nights since the champion's training; ``next_look`` the window of a waiting
-    candidate's next look, None if it has not had its first; ``frozen`` by whom, until when
-    and why the model is frozen, empty if it is not.
+    ``attempts`` are those to change the model so far; ``unseen_nights`` the matured nights since the champion's
+    training; ``next_look`` the window of a waiting candidate's next look, None if it has not had its first;
+    ``next_weighing`` when options are weighed again; ``frozen`` by whom, until when and why the model is frozen, empty
+    if it is not.
     """
 
     window: date
     champion: int | None
     matured_nights: int
     unseen_nights: int
-    attempts: tuple[date, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
     next_look: date | None = None
     candidate: int | None = None
+    next_weighing: date | None = None
     blocked: bool = False
     frozen: str = ""
 
 
-def decide(model: Model, at: Standing, evidence: Mapping[str, Verdict]) -> Decision:
+def decide(
+    model: Model, at: Standing, evidence: Mapping[str, Verdict], options: Sequence[Option] | None = None
+) -> Decision:
     """Choose an action; the options that lost are kept with the reason.
 
-    A blocked window asks for its data first. A candidate that waits for evidence is looked
-    at before another is trained. A first model needs nights, a later one a reason; both
-    keep the cooldown and the budget, so that a loop of failing attempts cannot start. Of a
-    frozen model what would have been done is told as what lost.
+    A blocked window asks for its data first. A candidate that waits for evidence is looked at before anything else is
+    tried. A first model needs nights; after it, an action has to pay: of those whose net gain is surely above zero the
+    one that gains most is chosen, unless cooldown, budget or breaker hold it. Of a frozen model what would have been
+    done is told as what lost; in mode `recommend` it is the decision, and nobody acts on it by himself.
 
     Parameters
     ----------
     evidence : mapping
-        Reasons to retrain by name (``decay``, ``more_data``), the strongest first; one that
-        failed speaks for it, an inconclusive one does not.
+        Why options are weighed, by name (``decay``, ``gap``, ``more_data``…), the strongest first; one that failed
+        speaks for a change, an inconclusive one does not.
+    options : sequence of Option, optional
+        What was weighed on this window; None where nothing was.
     """
-    action, reason, losing = _choose(model, at, evidence)
-    if at.frozen and action != "fix_data" and model.estimator.build is not None:
-        lost = losing.get("retrain", reason) if action == "nothing" else reason
-        losing = {**losing, "retrain": lost} | ({action: reason} if action == "regate" else {})
+    action, reason, losing = _choose(model, at, evidence, options)
+    if at.frozen and action in ACTS and model.estimator.build is not None:
+        losing = {**losing, action: reason}
         action, reason = "nothing", at.frozen
+    elif at.frozen and action == "nothing":
+        reason = at.frozen
     numbers = {name: dict(v.numbers) for name, v in evidence.items()}
-    return Decision(at.window.isoformat(), action, reason, losing, numbers)
+    acts = action in ACTS and (model.decision.mode == "act" or at.champion is None or action == "regate")
+    return Decision(at.window.isoformat(), action, reason, losing, numbers, tuple(options or ()), acts)
 
 
-def _choose(model: Model, at: Standing, evidence: Mapping[str, Verdict]) -> Choice:
+def _choose(model: Model, at: Standing, evidence: Mapping[str, Verdict], options: Sequence[Option] | None) -> Choice:
     if at.blocked:
         return "fix_data", "the window's batch is blocked", {"retrain": "a quality failure blocks decisions"}
     if model.estimator.build is None:
-        return "nothing", "monitor-only model", {"retrain": "monitor-only model"}
+        mend = best([o for o in options or () if o.action == "fix_data"])
+        why = {"retrain": "monitor-only model"}
+        return ("fix_data", words(mend), why) if mend else ("nothing", "monitor-only model", why)
     if at.candidate is not None:
         return _waiting(at)
     if at.champion is None:
         return _first(model, at)
     if model.retrain.policy == "never":
         return "nothing", "policy: never retrain", {"retrain": "policy: never"}
-    return _monthly(at) if model.retrain.policy == "monthly" else _reasoned(model, at, evidence)
+    return _monthly(at) if model.retrain.policy == "monthly" else _weighed(model, at, evidence, options)
 
 
 def _waiting(at: Standing) -> Choice:
@@ -84,42 +96,36 @@ def _first(model: Model, at: Standing) -> Choice:
     if at.matured_nights < model.retrain.first_nights:
         wanted = f"{at.matured_nights} matured nights, {model.retrain.first_nights} needed for a first model"
         return "nothing", wanted, {"retrain": wanted}
-    against = _spent(model, at)
-    if against:
-        return "nothing", against, {"retrain": against}
+    # There is nothing to protect yet, so the breaker does not hold.
+    held = against(model, "retrain", at.attempts, at.window, breaker=False)
+    if held:
+        return "nothing", held, {"retrain": held}
     return "retrain", "first_model", {"nothing": "there is no champion"}
 
 
 def _monthly(at: Standing) -> Choice:
     """On the first good window of a month, unless there was a training in the two weeks before the month."""
-    done = [a for a in at.attempts if a >= at.window.replace(day=1) - timedelta(weeks=2)]
+    tried = [a.window for a in at.attempts if a.action == "retrain"]
+    done = [a for a in tried if a >= at.window.replace(day=1) - timedelta(weeks=2)]
     if done:
         return "nothing", f"retrained on {max(done)}, next month again", {"retrain": "not due"}
     return "retrain", "calendar", {"nothing": "policy: monthly"}
 
 
-def _reasoned(model: Model, at: Standing, evidence: Mapping[str, Verdict]) -> Choice:
-    reasons = [name for name, verdict in evidence.items() if verdict.outcome == "fail"]
-    losing = {f"retrain for {name}": "; ".join(v.reasons) for name, v in evidence.items() if name not in reasons}
-    if not reasons:
-        return "nothing", "no reason to retrain", losing
-    needed = model.gate.min_blocks * model.gate.block_nights
-    against = _spent(model, at)
-    if at.unseen_nights < needed:
-        against = f"{at.unseen_nights} nights since the champion's training, {needed} needed to gate"
-    if against:
-        return "nothing", against, losing | {"retrain": against}
-    return "retrain", reasons[0], losing | {"nothing": "; ".join(evidence[reasons[0]].reasons)}
-
-
-def _spent(model: Model, at: Standing) -> str:
-    """Why another attempt must wait, or an empty string."""
-    policy = model.retrain
-    # An attempt after this window counts, too: a rerun of an old window starts nothing.
-    if at.attempts and at.window - max(at.attempts) < policy.cooldown:
-        nights = -(-policy.cooldown // timedelta(days=1))
-        return f"cooldown until {max(at.attempts) + timedelta(days=nights)}"
-    recent = [a for a in at.attempts if at.window - a < YEAR]
-    if len(recent) >= policy.max_per_year:
-        return f"retrain budget of {policy.max_per_year} a year is used"
-    return ""
+def _weighed(model: Model, at: Standing, evidence: Mapping[str, Verdict], options: Sequence[Option] | None) -> Choice:
+    proven = [name for name, verdict in evidence.items() if verdict.outcome == "fail"]
+    told = {f"because of {name}": "; ".join(v.reasons) for name, v in evidence.items()}
+    if options is None:
+        when = f", options are weighed again on {at.next_weighing}" if at.next_weighing else ""
+        return "nothing", f"{'weighed before' if proven else 'no reason to act'}{when}", told
+    held = {o.action: against(model, o.action, at.attempts, at.window) for o in options if o.action in ACTS}
+    free = [o for o in options if not held.get(o.action)]
+    chosen = best(free)
+    losing = {o.action: "; ".join(t for t in (held.get(o.action), words(o)) if t) for o in options if o is not chosen}
+    if chosen is None:
+        wanted = best(options)
+        reason = f"{wanted.action} would pay: {held[wanted.action]}" if wanted else "nothing pays"
+        return "nothing", reason, {k: v for k, v in (losing | told).items() if k != "nothing"}
+    losing["nothing"] = words(chosen)
+    reason = next(iter(proven), "pays")
+    return chosen.action, reason, losing | told

@@ -3,67 +3,109 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import date, datetime
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 
 from tidegate.adapters import ledger
 from tidegate.adapters.packages import Loaded
 from tidegate.config.model import Model
-from tidegate.decision.decide import Standing, decide
+from tidegate.decision.decide import ACTS, Standing, decide
+from tidegate.decision.limits import Attempt, against
+from tidegate.decision.options import without_nan
 from tidegate.decision.reasons import judge_decay, judge_growth
 from tidegate.performance.blocks import blocks_of, cut
 from tidegate.steps.freeze import frozen
 from tidegate.steps.measure import judge_coverage, matured, nightly_tallies, package_blocks
 from tidegate.steps.promote import reconcile
 from tidegate.steps.stores import Stores
-from tidegate.verdicts import Decision, Verdict
+from tidegate.verdicts import Action, Decision, Option, Verdict
 from tidegate.windows import Window
 
-ACTS = ("retrain", "regate")
+NIGHT = timedelta(days=1)
 
 
 def decide_window(stores: Stores, model: Model, window: Window, now: datetime) -> Decision:
-    """The decision on one window; every decision is kept, actions also in the ledger."""
+    """The decision on one window; every decision is kept, what was weighed or acted on also in the ledger."""
     reconcile(stores, model)
     # What was decided on a window stays: an attempt since then would make it look needless.
     known = stores.records.verdict(model.name, "decision", window.id)
     stopped = frozen(stores, model, now)
     if known is not None and known.numbers["action"] in ACTS:
         if stopped:
-            return Decision(window.id, "nothing", stopped, {known.numbers["action"]: known.reasons[0]})
-        return Decision(window.id, known.numbers["action"], known.reasons[0], known.numbers["losing"])
+            return Decision(window.id, "nothing", stopped, {known.numbers["action"]: known.reasons[0]}, acts=False)
+        acts = bool(known.numbers.get("acts", True))
+        return Decision(window.id, known.numbers["action"], known.reasons[0], known.numbers["losing"], acts=acts)
     quality = stores.data_records.verdict(model.dataset, "quality", window.id)
     champion = stores.champion(model.name)
     labelled = labelled_nights(stores, model, window)
     standing = _standing(stores, model, window, champion, labelled, blocked=quality is None or not quality.passed,
                          frozen=stopped)  # fmt: skip
     evidence: dict[str, Verdict] = {}
-    if (
+    options: tuple[Option, ...] | None = None
+    weighed = (
         champion is not None
         and model.retrain.policy == "evidence"
         and not standing.blocked
         and standing.candidate is None
-    ):
-        evidence = _evidence(stores, model, champion, labelled)
-    decision = decide(model, standing, evidence)
-    body = Verdict(
-        "pass", (decision.reason,), {"action": decision.action, "losing": dict(decision.losing), **decision.numbers}
     )
-    if stores.records.put_verdict(model.name, "decision", window.id, body, now) and decision.action in (
-        "retrain",
-        "regate",
-    ):
-        with stores.control.write() as c:
-            ledger.append(
-                c,
-                namespace=stores.namespace,
-                owner=model.owner,
-                model=model.name,
-                kind="decision",
-                window=window.id,
-                at=now,
-                body=body.as_dict(),
-            )
+    if champion is not None and weighed:
+        evidence = _evidence(stores, model, champion, labelled, window)
+        options = _options(stores, model, champion, sorted(labelled), standing, evidence, window, now)
+    decision = decide(model, standing, evidence, options)
+    _keep(stores, model, decision, now)
     return decision
+
+
+def _keep(stores: Stores, model: Model, decision: Decision, now: datetime) -> None:
+    numbers = {"action": decision.action, "losing": dict(decision.losing), **decision.numbers}
+    numbers |= {"options": [without_nan(o) for o in decision.options], "acts": decision.acts}
+    body = Verdict("pass", (decision.reason,), numbers)
+    new = stores.records.put_verdict(model.name, "decision", decision.window, body, now)
+    if not new or not (decision.action in ACTS or decision.options):
+        return
+    with stores.control.write() as c:
+        ledger.append(
+            c,
+            namespace=stores.namespace,
+            owner=model.owner,
+            model=model.name,
+            kind="decision",
+            window=decision.window,
+            at=now,
+            body=body.as_dict(),
+        )
+
+
+def _options(
+    stores: Stores,
+    model: Model,
+    champion: tuple[int, Loaded],
+    nights: list[str],
+    at: Standing,
+    evidence: Mapping[str, Verdict],
+    window: Window,
+    now: datetime,
+) -> tuple[Option, ...] | None:
+    """What was weighed on this window; None where nothing is due, or nothing of it could be done.
+
+    Due when `decision.look_every` is over, or when something is proven tonight that was not when options were weighed
+    last.
+    """
+    able = [a for a in model.decision.actions if not against(model, a, at.attempts, at.window)]
+    if not able:
+        return None
+    before = [w for w in stores.records.outcomes(model.name, "weighed") if w < window.id]
+    proven = sorted(n for n, v in evidence.items() if v.outcome == "fail")
+    last = stores.records.verdict(model.name, "weighed", before[-1]) if before else None
+    news = set(proven) - set(last.numbers["proven"] if last else ())
+    if at.next_weighing and at.window < at.next_weighing and not news:
+        return None
+    from tidegate.steps.options import Weighing
+
+    kept = model.model_copy(update={"decision": model.decision.model_copy(update={"actions": tuple(able)})})
+    found = Weighing(stores, kept, champion, nights, window).options()
+    stores.records.put_verdict(model.name, "weighed", window.id, Verdict("pass", (), {"proven": proven}), now)
+    return found
 
 
 def labelled_nights(stores: Stores, model: Model, window: Window) -> dict[str, int]:
@@ -103,36 +145,49 @@ def _standing(
     blocked: bool,
     frozen: str,
 ) -> Standing:
-    versions, broken = stores.records.versions(model.name), stores.records.outcomes(model.name, "attempt")
+    versions = stores.records.versions(model.name)
     waiting = [v for v in versions if v["status"] == "candidate"]
     through = champion[1].spec["trained"][-1] if champion else ""
-    next_look = (
-        date.fromisoformat(waiting[-1]["body"]["next_look"])
-        if waiting and waiting[-1]["body"].get("next_look")
-        else None
-    )
+    look = waiting[-1]["body"].get("next_look") if waiting else None
+    weighed = [w for w in stores.records.outcomes(model.name, "weighed") if w < window.id]
+    again = date.fromisoformat(weighed[-1]) + -(-model.decision.look_every // NIGHT) * NIGHT if weighed else None
     return Standing(
         window.date,
         champion[0] if champion else None,
         len(labelled),
         sum(n > through for n in labelled),
-        tuple(map(date.fromisoformat, (*broken, *(v["body"]["window"] for v in versions)))),
-        next_look,
+        attempts_of(stores, model),
+        date.fromisoformat(look) if look else None,
         waiting[-1]["version"] if waiting else None,
+        again,
         blocked,
         frozen,
     )
 
 
+def attempts_of(stores: Stores, model: Model) -> tuple[Attempt, ...]:
+    """Every attempt to change a model, oldest first: broken trainings, versions, returns to a former one."""
+    out = [Attempt(date.fromisoformat(w), "retrain", False) for w in stores.records.outcomes(model.name, "attempt")]
+    for v in stores.records.versions(model.name):
+        made: Action = (v["body"].get("adjusts") or {}).get("what", "retrain")
+        promoted = True if "promoted" in v["body"] else None if v["status"] in ("candidate", "challenger") else False
+        out.append(Attempt(date.fromisoformat(v["body"]["window"]), made, promoted))
+    out += [Attempt(date.fromisoformat(w), "roll_back", True) for w in stores.records.outcomes(model.name, "rollback")]
+    return tuple(sorted(out, key=lambda a: a.window))
+
+
 def _evidence(
-    stores: Stores, model: Model, champion: tuple[int, Loaded], labelled: dict[str, int]
+    stores: Stores, model: Model, champion: tuple[int, Loaded], labelled: dict[str, int], window: Window
 ) -> dict[str, Verdict]:
+    """Why options are weighed: decay, a gap between estimate and truth, harm tonight, much more data."""
     # A candidate that did not pass has shown what its rows were worth: growth counts from it.
     learned = max(int(v["body"]["rows"]) for v in stores.records.versions(model.name))
-    return {
-        "decay": decay(stores, model, champion, labelled),
-        "more_data": judge_growth(model, learned, sum(labelled.values())),
-    }
+    out = {"decay": decay(stores, model, champion, labelled)}
+    for kind in ("gap", "harm"):
+        found = stores.records.verdict(model.name, kind, window.id)
+        if found is not None:
+            out[kind] = Verdict(found.outcome, found.reasons)
+    return out | {"more_data": judge_growth(model, learned, sum(labelled.values()))}
 
 
 def decay(stores: Stores, model: Model, champion: tuple[int, Loaded], labelled: dict[str, int]) -> Verdict:

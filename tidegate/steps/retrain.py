@@ -76,7 +76,7 @@ def train_package(
     assert build is not None
     batches = stores.data.read("batches", model.dataset, nights)
     rows = join(batches, labels_of(stores, model, nights, window))
-    spec, builder, features = _user_code(stores, model, build, staging / "user")
+    spec, builder, features = user_code(stores, model, build, staging / "user")
     frame, target = design(rows, spec, features), rows["label"].to_numpy()
     fold_of = folds(nights, model.gate.block_nights, held=held)
     fold = np.array([fold_of[n] for n in rows["window"].to_pylist()], dtype=np.int64)
@@ -107,7 +107,7 @@ def train_package(
     return package
 
 
-def _user_code(
+def user_code(
     stores: Stores, model: Model, build: str, folder: Path
 ) -> tuple[dict[str, Any], Callable[..., Any], Callable[..., Any] | None]:
     """What is to be trained, and the user's functions, imported from a copy of their code."""
