@@ -48,7 +48,7 @@ def night(home: Home, model_name: str, window: str, now: datetime) -> Night:
     scored = score_batch(home, model_name, window, now) if quality.passed else None
     alarms = watch_window(home, model_name, window, now)
     decision = decide_window(home, model_name, window, now)
-    if decision.action not in ("retrain", "regate"):
+    if not decision.acts:
         return Night(window, quality, scored, tuple(alarms), decision)
     tried = retrain(home, model_name, window, now, decision.reason, again=decision.action == "regate")
     return Night(

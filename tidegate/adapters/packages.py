@@ -57,8 +57,13 @@ class Loaded:
         """Scores of a batch by single members: row i by member ``member[i]``, shape as `scores`."""
         frame = design(batch, self.spec, self.features)
         members = list(self.estimator.estimators_)
-        alone = np.stack([score(m, frame, self.spec) for m in members])
-        return np.asarray(alone[member % len(members), np.arange(len(member))])
+        whose = np.asarray(member) % len(members)
+        out = score(members[0], frame.iloc[:0], self.spec)
+        out = np.empty((len(whose), *out.shape[1:]))
+        for k in np.unique(whose):
+            mine = whose == k
+            out[mine] = score(members[k], frame[mine], self.spec)
+        return out
 
     def reference(self, name: str) -> pa.Table:
         """`profile` or `outcomes` of the training."""

@@ -61,6 +61,7 @@ def furnish() -> typer.Typer:
         approval,
         ci,
         config,
+        decisions,
         detectors,
         evidence,
         explain,
@@ -74,7 +75,7 @@ def furnish() -> typer.Typer:
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    for room in (*rooms, mitigate, ci):
+    for room in (*rooms, mitigate, ci, decisions):
         room.add_to(app)
     return app
 

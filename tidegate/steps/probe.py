@@ -1,8 +1,8 @@
 """Probe: what a model retrained tonight would make of the nights that the champion has not seen.
 
-Two members, each blind to every other block of those nights and trained on the others and on a sample of what came
-before: what the gate would look at after a retrain, at a fraction of its cost. Fewer rows and single members make the
-probe no better than the candidate that would follow, so its gain errs on the low side.
+Two members, each blind to every other block of the newest of those nights and trained on the others and on a sample
+of what came before: what the gate would look at after a retrain, at a fraction of its cost. Fewer rows and single
+members make the probe no better than the candidate that would follow, so its gain errs on the low side.
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ from tidegate.training.thresholds import crossfit, cuts_of
 from tidegate.windows import Window
 
 ROWS = 40_000
-"""Rows that a probe learns from: all of the unseen nights, the rest drawn by lot from those before."""
+"""Rows that a probe learns from: the judged nights, and so many nights before them, drawn by lot."""
 MEMBERS = 2
+SPAN = 2
+"""Times `decision.nights` that are judged: older nights say less of what is to come."""
 
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """The unseen rows as the gate would judge them, and with the threshold that the champion really uses."""
+    """The judged rows as the gate would have them, and with the threshold that the champion really uses."""
 
     gate: Judged
     real: Judged
@@ -50,6 +52,7 @@ def probe(
     `nights` are the labelled ones known by `window`, in order.
     """
     unseen = [n for n in nights if n > champion.spec["trained"][-1]]
+    unseen = unseen[-SPAN * model.decision.nights :]
     needed = model.gate.min_blocks * model.gate.block_nights
     if len(unseen) < needed:
         return f"{len(unseen)} nights since the champion's training, {needed} needed"
@@ -93,7 +96,7 @@ def _classes(model: Model) -> list[object]:
 def _rows(
     stores: Stores, model: Model, nights: list[str], unseen: list[str], window: Window, rng: np.random.Generator
 ) -> pa.Table:
-    """Labelled rows: all of the unseen nights, and so many of the earlier ones that `ROWS` are reached."""
+    """Labelled rows: all of the judged nights, and so many of the earlier ones that `ROWS` are reached."""
     late = _labelled(stores, model, unseen, window)
     early = sorted(set(nights) - set(unseen))
     left = ROWS - late.num_rows

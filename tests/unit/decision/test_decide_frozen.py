@@ -6,6 +6,8 @@ from datetime import date
 import pytest
 
 from tidegate.decision.decide import Standing, decide
+from tidegate.decision.options import weigh
+from tidegate.performance.blocks import Estimate
 from tidegate.verdicts import Verdict
 
 SAID = "frozen by ann until 2024-06-01: a sale"
@@ -19,8 +21,9 @@ def model(a_model):
 
 
 def test_it_would_have_retrained(model):
-    assert decide(model, replace(AT, frozen=""), DECAY).action == "retrain"
-    found = decide(model, AT, DECAY)
+    pays = [weigh(model, "retrain", Estimate(0.05, 0.01, 10), 20000, "measured")]
+    assert decide(model, replace(AT, frozen=""), DECAY, pays).action == "retrain"
+    found = decide(model, AT, DECAY, pays)
     assert (found.action, found.reason, found.losing["retrain"]) == ("nothing", SAID, "decay")
 
 
