@@ -16,12 +16,14 @@ def status(ctx: typer.Context, model: Model, as_json: Json = False) -> None:
     """How a model is: champion, waiting candidate, last nights, what was decided."""
     from tidegate.clock import now
     from tidegate.steps.approval import loud
+    from tidegate.steps.decisions import recommended
     from tidegate.steps.freeze import frozen
     from tidegate.steps.stores import open_stores
 
     stores = open_stores(home_of(ctx))
     settings = stores.project.model(model)
     override, stopped = loud(stores, settings, now()), frozen(stores, settings, now())
+    wanted = recommended(stores, settings)
     plan = stores.plans.get(model)
     quality = stores.data_records.verdicts(settings.dataset, "quality")
     decisions = stores.records.verdicts(model, "decision")
@@ -39,14 +41,14 @@ def status(ctx: typer.Context, model: Model, as_json: Json = False) -> None:
     if as_json:
         candidate = {k: waiting[k] for k in ("version", "status", "digest")} if waiting else None
         known = {"model": model, "plan": asdict(plan), "candidate": candidate, "nights": rows,
-                 "override": override or None, "frozen": stopped or None}  # fmt: skip
+                 "override": override or None, "frozen": stopped or None, "recommended": wanted or None}  # fmt: skip
         typer.echo(json_text(known))
         return
     typer.echo(
         f"{model}: champion {plan.champion or 'none'}, plan revision {plan.revision}, "
         + (f"version {waiting['version']} is {waiting['status']}" if waiting else "no candidate")
     )
-    for line in (override, stopped and f"{model} is {stopped}"):
+    for line in (override, stopped and f"{model} is {stopped}", wanted):
         if line:
             typer.echo(printable(line))
     show(rows, as_json, empty=f"no nights yet. Next: tidegate nightly {model}")

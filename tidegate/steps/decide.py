@@ -89,7 +89,7 @@ def _options(
     """What was weighed on this window; None where nothing is due, or nothing of it could be done.
 
     Due when `decision.look_every` is over, or when something is proven tonight that was not when options were weighed
-    last.
+    last; then a block of nights has to lie between, or what comes and goes would have them weighed every night.
     """
     able = [a for a in model.decision.actions if not against(model, a, at.attempts, at.window)]
     if not able:
@@ -98,8 +98,10 @@ def _options(
     proven = sorted(n for n, v in evidence.items() if v.outcome == "fail")
     last = stores.records.verdict(model.name, "weighed", before[-1]) if before else None
     news = set(proven) - set(last.numbers["proven"] if last else ())
-    if at.next_weighing and at.window < at.next_weighing and not news:
-        return None
+    if at.next_weighing and at.window < at.next_weighing:
+        since = at.window - date.fromisoformat(before[-1])
+        if not news or since < model.gate.block_nights * NIGHT:
+            return None
     from tidegate.steps.options import Weighing
 
     kept = model.model_copy(update={"decision": model.decision.model_copy(update={"actions": tuple(able)})})

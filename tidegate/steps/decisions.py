@@ -32,3 +32,25 @@ def decisions(
             "losing": numbers["losing"],
         })  # fmt: skip
     return out
+
+
+NEXT = {
+    "retrain": "tidegate retrain {}",
+    "recalibrate": "tidegate recalibrate {}",
+    "move_threshold": "tidegate recalibrate {} --threshold-only",
+    "roll_back": "tidegate lineage {}",
+    "fix_data": "tidegate alarms {}",
+}
+
+
+def recommended(stores: Stores, model: Model) -> str:
+    """What the newest weighing recommends and nobody has carried out, with the next command; else an empty string."""
+    known = [d for d in decisions(stores, model) if d["action"] != "regate"]
+    if not known or known[-1]["acts"] or known[-1]["action"] not in NEXT:
+        return ""
+    last = known[-1]
+    since = [v["body"]["window"] for v in stores.records.versions(model.name)]
+    if any(w > last["window"] for w in since):
+        return ""
+    do = NEXT[last["action"]].format(model.name)
+    return f"recommended on {last['window']}: {last['action']} ({last['reason']}). Next: {do}"
