@@ -182,9 +182,9 @@ def rest_of(fold: NDArray[np.int64], night: NDArray[np.int64], held: int, guard:
     """
     mine = fold == held
     if not mine.any():
-        return ~mine
+        return np.ones(len(fold), dtype=bool)
     first, last = int(night[mine].min()), int(night[mine].max())
-    return ~mine & ((night < first - guard) | (night > last + guard))
+    return np.asarray(~mine & ((night < first - guard) | (night > last + guard)))
 
 
 def _unfit(kind: str, x: Floats, y: Floats) -> str:
