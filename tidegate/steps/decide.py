@@ -174,7 +174,8 @@ def attempts_of(stores: Stores, model: Model) -> tuple[Attempt, ...]:
         made: Action = (v["body"].get("adjusts") or {}).get("what", "retrain")
         promoted = True if "promoted" in v["body"] else None if v["status"] in ("candidate", "challenger") else False
         out.append(Attempt(date.fromisoformat(v["body"]["window"]), made, promoted))
-    out += [Attempt(date.fromisoformat(w), "roll_back", True) for w in stores.records.outcomes(model.name, "rollback")]
+        if "rolled_back" in v["body"]:
+            out.append(Attempt(date.fromisoformat(v["body"]["rolled_back"]), "roll_back", True))
     return tuple(sorted(out, key=lambda a: a.window))
 
 

@@ -9,12 +9,11 @@ from datetime import timedelta
 from functools import cached_property
 
 import numpy as np
-import pyarrow as pa
 
 from tidegate.adapters.packages import Loaded
 from tidegate.config.deciding import Costed
 from tidegate.config.model import Model
-from tidegate.decision.adjusting import recalibration_gain, threshold_gain
+from tidegate.decision.adjusting import Gain, recalibration_gain, threshold_gain
 from tidegate.decision.chance import chance_to_pass
 from tidegate.decision.options import nothing, unknown, weigh
 from tidegate.errors import SourceError
@@ -23,13 +22,11 @@ from tidegate.gate.error import spent_in_year
 from tidegate.gate.judged import Judged
 from tidegate.gate.performance import guardrails
 from tidegate.performance.blocks import Estimate, cut
+from tidegate.steps.adjust import Recent, learned_through, recent_of
 from tidegate.steps.effect import usual_worth
-from tidegate.steps.outcomes import join, labels_of
 from tidegate.steps.probe import probe
 from tidegate.steps.rollback import former, rollback_gain
-from tidegate.steps.score import scores_of
 from tidegate.steps.stores import Stores
-from tidegate.training.thresholds import cuts_of
 from tidegate.verdicts import Option
 from tidegate.windows import Window
 
@@ -88,27 +85,22 @@ class Weighing:
         return spent_in_year([(k.window, k.error) for k in taken], self.window.id)
 
     @cached_property
-    def recent(self) -> pa.Table:
-        """The newest matured nights that this champion scored and did not learn from, with their labels."""
-        version, package = self.champion
-        unseen = [n for n in self.nights if n > package.spec["trained"][-1]][-self.model.decision.nights :]
-        rows = self.stores.lake.read("inferences", self.model.name, unseen)
-        if rows.num_rows:
-            rows = rows.filter(pa.compute.equal(rows["version"], version))
-        return join(rows, labels_of(self.stores, self.model, unseen, self.window))
+    def recent(self) -> Recent:
+        """The newest matured nights that this champion was not fitted on, with its scores."""
+        package = self.champion[1]
+        return recent_of(self.stores, self.model, package, self.window, after=learned_through(package.spec))
 
-    def _adjusted(self, action: Costed, gain_by: Callable[..., Estimate]) -> Option:
-        rows = self.recent
-        if not rows.num_rows:
-            return unknown(self.model, action, self.rows, "no matured night that this champion scored")
-        night = rows["window"].to_numpy(zero_copy_only=False)
-        cuts = cuts_of(self.champion[1].spec, rows)
-        gain = gain_by(self.model, scores_of(rows), rows["label"].to_numpy(), night, cuts)
-        why = f"cross-fitted on {len(set(night.tolist()))} matured nights"
-        if math.isnan(gain.value) or math.isnan(gain.se):
-            return unknown(self.model, action, self.rows, f"too few matured nights, or not defined on them ({why})")
+    def _adjusted(self, action: Costed, gain_by: Callable[..., Gain]) -> Option:
+        recent, spec = self.recent, self.champion[1].spec
+        if not recent.nights:
+            return unknown(self.model, action, self.rows, "no matured night since the champion was fitted")
+        cuts = recent.cut if spec.get("group_thresholds") else float(spec["threshold"])
+        gain = gain_by(self.model, recent.scores, recent.labels, recent.night, cuts)
+        if gain.why:
+            return unknown(self.model, action, self.rows, gain.why)
         counts = {"kpi": gain} if self.model.kpi.priced else {LOSS[self.model.kind]: gain}
         chance = chance_to_pass(self.model, counts, self.spent, looks=1)
+        why = f"cross-fitted on {len(recent.nights)} matured nights"
         return weigh(self.model, action, gain, self.rows, why, chance=chance, usual=self.usual)
 
     def _retrain(self) -> Option:
@@ -131,11 +123,11 @@ class Weighing:
         known = former(self.stores, self.model)
         if known is None:
             return unknown(self.model, "roll_back", self.rows, "there is no former champion")
-        why = f"version {known[0]} on the nights that neither learned from"
         try:
             gain = rollback_gain(self.stores, self.model, self.window)
         except SourceError as fault:
             return unknown(self.model, "roll_back", self.rows, str(fault))
+        why = gain.why or f"version {known[0]} on the nights that neither learned from"
         return weigh(self.model, "roll_back", gain, self.rows, why, usual=self.usual)
 
     def _fix_data(self) -> Option | None:
