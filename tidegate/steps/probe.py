@@ -68,23 +68,29 @@ def probe(
         theirs = champion.member_scores(judged, fold)
     except SourceError as fault:
         return str(fault)
-    return _probe(model, champion, judged, fold, scores[held], theirs)
+    return _probe(model, champion, judged, scores[held], theirs)
 
 
-def _probe(
-    model: Model, champion: Loaded, rows: pa.Table, fold: np.ndarray, ours: np.ndarray, theirs: np.ndarray
-) -> Probe:
+def _probe(model: Model, champion: Loaded, rows: pa.Table, ours: np.ndarray, theirs: np.ndarray) -> Probe:
     label = rows["label"].to_numpy()
     own = champion.spec.get("group_thresholds")
     column = own["column"] if own else ""
-    cut = crossfit(model, ours, label, None, fold, "")
-    fitted = crossfit(model, theirs, label, texts(rows[column]) if own else None, fold, column)
     night, ids = (rows[c].to_numpy(zero_copy_only=False) for c in ("window", "row_id"))
+    # A threshold from half of these nights would be noisier than a candidate's: each block's is chosen on all others.
+    block = _blocks(night, model.gate.block_nights)
+    cut = crossfit(model, ours, label, None, block, "")
+    fitted = crossfit(model, theirs, label, texts(rows[column]) if own else None, block, column)
 
     def judged(their_cut: np.ndarray) -> Judged:
         return Judged(night, label, ours, theirs, cut, their_cut, row_id=ids)
 
     return Probe(judged(fitted), judged(cuts_of(champion.spec, rows)))
+
+
+def _blocks(night: np.ndarray, block: int) -> np.ndarray:
+    """The block of nights of each row."""
+    names, at = np.unique(night, return_inverse=True)
+    return np.asarray((len(names) - 1 - at) // block, dtype=np.int64)
 
 
 def _classes(model: Model) -> list[object]:
