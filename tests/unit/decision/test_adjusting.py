@@ -115,7 +115,9 @@ def test_thresholds_by_group_go_through_the_map_and_decide_as_before():
     by_row = np.where(np.arange(len(scores)) % 2, 0.2, 0.4)
     found = recalibration_gain(model(), scores, labels, nights, by_row)
     assert (found.value, found.se) == (0.0, 0.0)
-    assert threshold_gain(model(), scores, labels, nights, by_row).why == "thresholds by group were approved as they are"
+    assert (
+        threshold_gain(model(), scores, labels, nights, by_row).why == "thresholds by group were approved as they are"
+    )
 
 
 def test_two_sides_are_paired_on_the_same_whole_blocks():
