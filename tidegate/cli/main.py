@@ -62,6 +62,7 @@ def furnish() -> typer.Typer:
         ci,
         config,
         detectors,
+        estimates,
         evidence,
         explain,
         inspect,
@@ -74,7 +75,7 @@ def furnish() -> typer.Typer:
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    for room in (*rooms, mitigate, ci):
+    for room in (*rooms, mitigate, ci, estimates):
         room.add_to(app)
     return app
 
