@@ -45,7 +45,7 @@ def fit_errors(frame: pd.DataFrame, predictions: Floats, labels: Floats, seed: i
     Parameters
     ----------
     frame : DataFrame, shape (n, features)
-        As the estimator sees it. Numbers, booleans, categories, texts and times are used, anything else is left out.
+        As the estimator sees it. Numbers, booleans, categories and texts are used; times and the rest are left out.
     predictions, labels : ndarray, shape (n,)
         Predictions of rows that the model did not learn from, and the target's values.
     seed : int
@@ -102,9 +102,6 @@ def _column(values: pd.Series, known: list[str] | None) -> Floats:
     if known is not None:
         codes = pd.Categorical(values.astype("object").map(str, na_action="ignore"), categories=known).codes
         return np.where(codes < 0, np.nan, codes.astype(np.float64))
-    if pd.api.types.is_datetime64_any_dtype(values.dtype):
-        seconds = values.astype("int64").to_numpy(dtype=np.float64)
-        return np.where(values.isna(), np.nan, seconds)
     found = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     return np.where(np.isfinite(found), found, np.nan)
 
@@ -114,5 +111,5 @@ def _textual(values: pd.Series) -> bool:
 
 
 def _numeric(values: pd.Series) -> bool:
-    kinds = pd.api.types
-    return bool(kinds.is_numeric_dtype(values.dtype) or kinds.is_datetime64_any_dtype(values.dtype))
+    # When a row came is left out: trees would carry the noise of the newest nights on for ever.
+    return bool(pd.api.types.is_numeric_dtype(values.dtype))
