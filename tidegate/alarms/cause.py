@@ -13,6 +13,8 @@ SHARE = 0.5
 """And the least share of the model's features that they have to be."""
 SOURCE = frozenset({"missing", "unseen", "infinite", "constant"})
 """Statistics that speak of how the data is made, not of what it says."""
+GAP = "estimate gap"
+"""Subject of outcomes that stay worse than estimated: what the inputs do is in the estimate already."""
 
 
 def by_cause(signals: Sequence[Graded], features: int, standing: Mapping[str, Cause]) -> dict[Cause, list[Graded]]:
@@ -25,7 +27,7 @@ def by_cause(signals: Sequence[Graded], features: int, standing: Mapping[str, Ca
       that changed on the same night. What began no earlier and may be a consequence (the same
       columns, the prediction, the performance) goes with it.
     - ``population``: features drift; prediction and performance may follow.
-    - ``concept``: performance or labels move without features.
+    - ``concept``: performance or labels move without features, or outcomes stay worse than estimated.
     - ``model``: the prediction moves alone.
 
     Parameters
@@ -54,7 +56,8 @@ def by_cause(signals: Sequence[Graded], features: int, standing: Mapping[str, Ca
     for g in rest:
         s = g.signal
         consequence = bool(source) and s.since >= began and (s.monitor != "feature" or s.column in columns)
-        cause: Cause = "upstream" if s.key in of_source or consequence else _of_the_world(context)
+        cause: Cause = "concept" if s.column == GAP else _of_the_world(context)
+        cause = "upstream" if s.key in of_source or consequence else cause
         out.setdefault(cause, []).append(g)
     return out
 

@@ -64,6 +64,7 @@ def furnish() -> typer.Typer:
         config,
         decisions,
         detectors,
+        estimates,
         evidence,
         explain,
         inspect,
@@ -76,7 +77,7 @@ def furnish() -> typer.Typer:
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    for room in (*rooms, mitigate, adjust, ci, decisions):
+    for room in (*rooms, mitigate, adjust, ci, decisions, estimates):
         room.add_to(app)
     return app
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from scipy.special import ndtri
 
+from tidegate.alarms.cause import GAP
 from tidegate.alarms.evidence import Excess
 from tidegate.alarms.series import SMALL, Series
 from tidegate.config.model import Monitors
@@ -103,6 +104,20 @@ def harm_signal(window: str, since: str, decay: Verdict) -> Signal:
     return Signal(
         window, "performance", str(n["metric"]), f"change of {n['metric']}", "harm", change, low, high, math.nan, since,
         True, True, effect, True, f"over {n['blocks']} blocks of nights",
+    )  # fmt: skip
+
+
+def gap_signal(window: str, gap: Verdict, confidence: float, effect: Effect | None, *, proven: bool) -> Signal:
+    """The signal of outcomes that stay worse than estimated; harm only where decay is `proven` too.
+
+    Its limit is set for false calls in a year of the model, not for the budget of those who are woken.
+    """
+    n = gap.numbers
+    reach = float(-ndtri((1 - confidence) / 2)) * float(n["se"])
+    return Signal(
+        window, "performance", GAP, f"realised − estimated {n['metric']}", "harm" if proven else "gradual",
+        float(n["gap"]), float(n["gap"]) - reach, float(n["gap"]) + reach, float(n["charts"][n["metric"]]["worse"]),
+        str(n["since"]), True, True, effect, False, gap.reasons[0],
     )  # fmt: skip
 
 

@@ -17,13 +17,16 @@ from tidegate.alarms.evidence import Excess, Floats, excesses
 from tidegate.alarms.incidents import rules_of
 from tidegate.alarms.series import Series
 from tidegate.config.model import Model
+from tidegate.decision.effect import effect_of_loss
+from tidegate.performance.tally import total
 from tidegate.steps.calibrate import ensure_limits
 from tidegate.steps.decide import decay, labelled_nights
-from tidegate.steps.effect import Night, night_of
+from tidegate.steps.effect import Night, night_of, usual_worth, worth
+from tidegate.steps.measure import matured, nightly_tallies
 from tidegate.steps.observe import Observed, observe
 from tidegate.steps.score import scored_by
 from tidegate.steps.scores import FINDINGS, past_scores
-from tidegate.steps.signals import drift_words, fault_signal, harm_signal, signal_of, size_of
+from tidegate.steps.signals import drift_words, fault_signal, gap_signal, harm_signal, signal_of, size_of
 from tidegate.steps.stores import Stores
 from tidegate.verdicts import Alarm, Finding, Outcome, Signal
 from tidegate.windows import Window
@@ -162,10 +165,25 @@ def _harm(stores: Stores, model: Model, window: Window) -> list[Signal]:
         return []
     nights = labelled_nights(stores, model, window)
     verdict = decay(stores, model, champion, nights)
+    gap = _gap(stores, model, champion, window, proven=verdict.outcome == "fail")
     if verdict.outcome != "fail":
-        return []
+        return gap
     unseen = [n for n in nights if n > champion[1].spec["trained"][-1]][-model.retrain.decay_nights :]
-    return [harm_signal(window.id, unseen[0], verdict)]
+    return [harm_signal(window.id, unseen[0], verdict), *gap]
+
+
+def _gap(stores: Stores, model: Model, champion: tuple[int, Loaded], window: Window, *, proven: bool) -> list[Signal]:
+    """The signal of outcomes that stay worse than the champion's estimates."""
+    event = matured(stores, model, window)
+    verdict = stores.records.verdict(model.name, "gap", event.id)
+    if verdict is None or verdict.outcome != "fail" or verdict.numbers["version"] != champion[0]:
+        return []
+    calendar = stores.project.calendar(stores.project.dataset(model.dataset))
+    since = [w.id for w in calendar.range(verdict.numbers["since"], event.id)]
+    tallies = nightly_tallies(stores, model, since[-model.decision.nights :], champion[0])
+    usual, least = usual_worth(model, champion[1]), model.alarms.min_effect
+    effect = effect_of_loss(model, worth(model, total(list(tallies.values()))), usual, least) if tallies else None
+    return [gap_signal(window.id, verdict, model.monitors.confidence, effect, proven=proven)]
 
 
 __all__ = ["watch"]
