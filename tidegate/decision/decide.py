@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from tidegate.config.model import Model
+from tidegate.decision.thresholds import UNGATED, fixed
 from tidegate.verdicts import Action, Decision, Verdict
 
 YEAR = timedelta(days=365)
@@ -68,7 +69,10 @@ def _choose(model: Model, at: Standing, evidence: Mapping[str, Verdict]) -> Choi
         return _first(model, at)
     if model.retrain.policy == "never":
         return "nothing", "policy: never retrain", {"retrain": "policy: never"}
-    return _monthly(at) if model.retrain.policy == "monthly" else _reasoned(model, at, evidence)
+    if model.retrain.policy in UNGATED:
+        monthly = model.retrain.policy == "monthly"
+        return _monthly(at) if monthly else fixed(model, at.window, at.attempts, evidence)
+    return _reasoned(model, at, evidence)
 
 
 def _waiting(at: Standing) -> Choice:

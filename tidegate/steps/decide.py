@@ -10,11 +10,13 @@ from tidegate.adapters.packages import Loaded
 from tidegate.config.model import Model
 from tidegate.decision.decide import Standing, decide
 from tidegate.decision.reasons import judge_decay, judge_growth
+from tidegate.decision.thresholds import FIXED
 from tidegate.performance.blocks import blocks_of, cut
 from tidegate.steps.freeze import frozen
 from tidegate.steps.measure import judge_coverage, matured, nightly_tallies, package_blocks
 from tidegate.steps.promote import reconcile
 from tidegate.steps.stores import Stores
+from tidegate.steps.thresholds import fixed_evidence
 from tidegate.verdicts import Decision, Verdict
 from tidegate.windows import Window
 
@@ -37,13 +39,11 @@ def decide_window(stores: Stores, model: Model, window: Window, now: datetime) -
     standing = _standing(stores, model, window, champion, labelled, blocked=quality is None or not quality.passed,
                          frozen=stopped)  # fmt: skip
     evidence: dict[str, Verdict] = {}
-    if (
-        champion is not None
-        and model.retrain.policy == "evidence"
-        and not standing.blocked
-        and standing.candidate is None
-    ):
-        evidence = _evidence(stores, model, champion, labelled)
+    if champion is not None and not standing.blocked and standing.candidate is None:
+        if model.retrain.policy == "evidence":
+            evidence = _evidence(stores, model, champion, labelled)
+        elif model.retrain.policy in FIXED:
+            evidence = fixed_evidence(stores, model, champion, window, labelled)
     decision = decide(model, standing, evidence)
     body = Verdict(
         "pass", (decision.reason,), {"action": decision.action, "losing": dict(decision.losing), **decision.numbers}
