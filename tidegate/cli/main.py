@@ -67,6 +67,7 @@ def furnish() -> typer.Typer:
         inspect,
         mitigate,
         oncall,
+        policies,
         profiles,
         quarantine,
         report,
@@ -74,7 +75,7 @@ def furnish() -> typer.Typer:
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    for room in (*rooms, mitigate, ci):
+    for room in (*rooms, mitigate, ci, policies):
         room.add_to(app)
     return app
 

@@ -63,10 +63,8 @@ def _choose(model: Model, at: Standing, evidence: Mapping[str, Verdict]) -> Choi
         return "fix_data", "the window's batch is blocked", {"retrain": "a quality failure blocks decisions"}
     if model.estimator.build is None:
         return "nothing", "monitor-only model", {"retrain": "monitor-only model"}
-    if at.candidate is not None:
-        return _waiting(at)
-    if at.champion is None:
-        return _first(model, at)
+    if at.candidate is not None or at.champion is None:
+        return _waiting(at) if at.candidate is not None else _first(model, at)
     if model.retrain.policy == "never":
         return "nothing", "policy: never retrain", {"retrain": "policy: never"}
     if model.retrain.policy in UNGATED:
