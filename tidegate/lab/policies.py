@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -135,8 +136,8 @@ def segments(on: Nights, count: int) -> list[dict[str, Any]]:
         raise UsageError("segments", f"1 to {total}, the nights replayed", str(count), "correct --segments")
     edges = np.linspace(0, total, count + 1).round().astype(int).tolist()
     half = total // (2 * count)
-    stretches = [(a, b, False) for a, b in zip(edges, edges[1:], strict=False)]
-    stretches += [(a + half, b + half, True) for a, b in zip(edges, edges[1:-1], strict=False) if half]
+    stretches = [(a, b, False) for a, b in pairwise(edges)]
+    stretches += [(a + half, b + half, True) for a, b in pairwise(edges[:-1]) if half]
     return [_segment(on.part(a, b), later) for a, b, later in stretches if b > a]
 
 
@@ -172,7 +173,7 @@ def blocks(nights: int) -> list[slice]:
     """
     count = max(round(nights / BLOCK), min(LEAST, nights // WEEK), min(nights, 1))
     edges = np.linspace(0, nights, count + 1).round().astype(int).tolist()
-    return [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    return [slice(a, b) for a, b in pairwise(edges)]
 
 
 def paired(difference: Sequence[float] | Floats) -> tuple[float, float, float]:

@@ -28,17 +28,17 @@ def unit_of(model: Model) -> str:
     return "absolute error" if model.kind == "regression" else "log loss"
 
 
-def row_value(model: Model, scores: Floats, labels: NDArray[Any], threshold: float | Floats) -> Floats:
+def row_value(model: Model, scores: Floats, predicted: NDArray[Any], labels: NDArray[Any]) -> Floats:
     """The KPI of each row, shape (n,); without a priced KPI, minus its loss. More is better.
 
     Parameters
     ----------
     scores : ndarray, shape (n,) or (n, classes)
         As `tally_of` takes them.
+    predicted : ndarray, shape (n,)
+        The class positions that were decided for; of a regression the predictions.
     labels : ndarray, shape (n,)
         Class positions, or the target's values; without NaN.
-    threshold : float or ndarray, shape (n,)
-        Of a binary model.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def row_value(model: Model, scores: Floats, labels: NDArray[Any], threshold: flo
     >>> label = Label(column="y", source=Source(files="x"), classes=(0, 1), positive=1)
     >>> kpi = Kpi(false_negative=-20, false_positive=-5)
     >>> m = Model(name="m", dataset="d", kind="binary", label=label, features=("x",), kpi=kpi)
-    >>> row_value(m, np.array([0.9, 0.9, 0.1]), np.array([1, 0, 1]), 0.5).tolist()
+    >>> row_value(m, np.array([0.9, 0.9, 0.1]), np.array([1, 1, 0]), np.array([1, 0, 1])).tolist()
     [0.0, -5.0, -20.0]
     """
     y, k = np.asarray(labels), model.kpi
@@ -56,9 +56,8 @@ def row_value(model: Model, scores: Floats, labels: NDArray[Any], threshold: flo
     if not priced(model):
         return -np.asarray(row_loss(model.kind, scores, y.astype(np.float64)), dtype=np.float64)
     if model.kind == "regression":
-        return np.asarray(k.per_unit_error * np.abs(scores - y), dtype=np.float64)
+        return np.asarray(k.per_unit_error * np.abs(predicted - y), dtype=np.float64)
     if model.kind == "multiclass":
-        return np.where(scores.argmax(axis=1) == y, k.correct, k.wrong).astype(np.float64)
-    guess = (scores >= threshold).astype(np.int64)
+        return np.where(predicted == y, k.correct, k.wrong).astype(np.float64)
     of = np.array([[k.true_negative, k.false_positive], [k.false_negative, k.true_positive]], dtype=np.float64)
-    return np.asarray(of[y.astype(np.int64), guess], dtype=np.float64)
+    return np.asarray(of[y.astype(np.int64), predicted.astype(np.int64)], dtype=np.float64)

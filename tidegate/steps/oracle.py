@@ -1,11 +1,13 @@
-"""The hindsight oracle of a replay: every version that any policy trained, scored on every night after its training."""
+"""The hindsight oracle of a replay: every version that any policy trained, on every night after its training."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,31 +21,38 @@ from tidegate.adapters.packages import Loaded
 from tidegate.config.model import Model
 from tidegate.lab.oracle import best_path
 from tidegate.lab.policies import FLOOR, Nights
+from tidegate.lineage.digest import json_digest
 from tidegate.performance.value import row_value
 from tidegate.steps.stores import Stores
 from tidegate.training.thresholds import cuts_of
 
-CACHE = pa.schema([("digest", pa.string()), ("window", pa.string()), ("of", pa.string()), ("value", pa.float64())])
-"""A package's digest, a night, the digest of the night's rows and labels, and what the package earned on them."""
+CACHE = pa.schema([("training", pa.string()), ("window", pa.string()), ("of", pa.string()), ("value", pa.float64())])
+"""A training, a night, the digest of the night's rows and labels, and what the training's package earned on them."""
+ASIDE = ("config", "trained_at", "code")
+"""What a package's spec says that does not change what it makes of a row; the policy is in the configuration."""
+Known = dict[tuple[str, str, str], float]
 
 
 @dataclass(frozen=True)
 class Member:
-    """A version of the pool: in which policy's home it was trained, and on which evening."""
+    """A version of the pool: in which policy's home it was trained, on which evening, and the digest of what on."""
 
     policy: str
     version: int
     digest: str
     trained: str
+    training: str
 
 
-def oracle_of(stores: Mapping[str, Stores], model: Model, on: Nights, common: pa.Table, cache: Path) -> dict[str, Any]:
+def oracle_of(
+    stores: Mapping[str, Stores], model: Model, on: Nights, tables: Mapping[str, pa.Table], cache: Path
+) -> dict[str, Any]:
     """The best sequence of champions in hindsight on the nights of the comparison.
 
     Parameters
     ----------
-    common : pyarrow.Table
-        The common outcomes: ``row_id``, ``window``, ``label``.
+    tables : mapping of str to pyarrow.Table
+        Each policy's outcomes on the common rows, in the same order.
     cache : Path
         Parquet file of what was scored before; only what is missing is scored.
 
@@ -51,98 +60,133 @@ def oracle_of(stores: Mapping[str, Stores], model: Model, on: Nights, common: pa
     -------
     dict
         ``cost`` and ``gain`` over never of the path that may switch every night, each switch at a retrain's cost:
-        a bound that no policy can pass. ``paced`` has the same of one that keeps a champion for `retrain.cooldown`.
-        ``path`` names the stretches with policy and version; ``pool`` counts the versions.
+        a bound that no sequence of these versions can pass. ``paced`` has the same of one that keeps a champion for
+        `retrain.cooldown`. ``path`` names the stretches with policy and version; ``pool`` counts the versions.
     """
-    members = pool_of(stores, model)
-    values = pool_values(stores, model, list(on.nights), members, common, cache)
-    switch = model.decision.costs.of("retrain").total
-    floor = float(-on.net(FLOOR).sum()) if FLOOR in on.value else None
-    rows = float(on.rows.sum())
-    dwell = max(1, model.retrain.cooldown.days)
-    out: dict[str, Any] = {"pool": len(members)}
-    for key, nights in (("", 1), ("paced", dwell)):
-        best = best_path(values, switch, nights)
-        kpi = best.value + switch * best.switches
-        figures: dict[str, Any] = {
-            "cost": -best.value,
-            "gain": None if floor is None else floor + best.value,
-            "kpi_per_row": kpi / rows if rows else None,
-            "switches": best.switches,
-            "path": _stretches(best.versions, on.nights, members),
-        }
-        out |= {key: figures} if key else figures
-    return out
+    versions = every_version(stores, model)
+    members = list({m.training: m for m in reversed(versions)}.values())[::-1]
+    known = _read(cache)
+    nights = _Rows.of(on, next(iter(tables.values())))
+    known |= _served(on, nights, versions, tables)
+    values, scored = pool_values(stores, model, nights, members, known)
+    _write(cache, known | scored)
+    switch, dwell = model.decision.costs.of("retrain").total, max(1, model.retrain.cooldown.days)
+    return {
+        "pool": len(members),
+        **_figures(on, members, values, switch, 1),
+        "paced": _figures(on, members, values, switch, dwell),
+    }
 
 
-def pool_of(stores: Mapping[str, Stores], model: Model) -> list[Member]:
-    """Every version that a policy trained, promoted or not; one that several trained alike counts once."""
+def _figures(on: Nights, members: list[Member], values: np.ndarray, switch: float, dwell: int) -> dict[str, Any]:
+    best, rows = best_path(values, switch, dwell), float(on.rows.sum())
+    return {
+        "cost": -best.value,
+        "gain": best.value - float(on.net(FLOOR).sum()) if FLOOR in on.value else None,
+        "kpi_per_row": (best.value + switch * best.switches) / rows if rows else None,
+        "switches": best.switches,
+        "path": _stretches(best.versions, on.nights, members),
+    }
+
+
+def every_version(stores: Mapping[str, Stores], model: Model) -> list[Member]:
+    """Every version of every policy, promoted or not, in the order of their trainings."""
     found = [
-        Member(policy, v["version"], v["digest"], v["body"]["window"])
+        Member(policy, v["version"], v["digest"], v["body"]["window"], _training(s, model.name, v))
         for policy, s in stores.items()
         for v in s.records.versions(model.name)
     ]
-    found.sort(key=lambda m: (m.trained, m.policy, m.version))
-    return list({m.digest: m for m in reversed(found)}.values())[::-1]
+    return sorted(found, key=lambda m: (m.trained, m.policy, m.version))
+
+
+def _training(stores: Stores, model: str, version: Mapping[str, Any]) -> str:
+    """A digest of what a version was made from: two policies that train on the same evening make the same."""
+    path = stores.package_folder(model, version["digest"]) / "tidegate" / "spec.json"
+    if path.is_file():
+        spec = json.loads(path.read_text())
+    else:
+        spec = stores.package(model, version["version"], version["digest"]).spec
+    return json_digest({k: v for k, v in spec.items() if k not in ASIDE})
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """The common outcomes by night: the night of each row, each night's rows and a digest of them, empty without."""
+
+    names: tuple[str, ...]
+    table: pa.Table
+    at: np.ndarray
+    parts: list[np.ndarray]
+    digests: list[str]
+
+    @classmethod
+    def of(cls, on: Nights, table: pa.Table) -> _Rows:
+        at = pc.index_in(table["window"], pa.array(list(on.nights))).to_numpy(zero_copy_only=False).astype(np.int64)
+        order = np.argsort(at, kind="stable")
+        edges = np.searchsorted(at[order], np.arange(len(on.nights) + 1))
+        parts = [order[a:b] for a, b in pairwise(edges)]
+        ids, labels = table["row_id"].to_numpy(zero_copy_only=False), table["label"].to_numpy()
+        digests = [
+            hashlib.sha256("\0".join(ids[p].tolist()).encode() + labels[p].tobytes()).hexdigest() if len(p) else ""
+            for p in parts
+        ]
+        return cls(on.nights, table, at, parts, digests)
+
+
+def _served(on: Nights, nights: _Rows, versions: list[Member], tables: Mapping[str, pa.Table]) -> Known:
+    """What versions earned while they were in service, which need not be scored again."""
+    training = {(m.policy, m.version): m.training for m in versions}
+    out: Known = {}
+    for policy, table in tables.items():
+        version = table["version"].to_numpy()
+        for i, rows in enumerate(nights.parts):
+            if len(rows):
+                key = (training[policy, int(version[rows[0]])], nights.names[i], nights.digests[i])
+                out[key] = float(on.value[policy][i])
+    return out
 
 
 def pool_values(
-    stores: Mapping[str, Stores], model: Model, nights: list[str], members: list[Member], common: pa.Table, cache: Path
-) -> np.ndarray:
-    """What each member earns on each night after its training, shape (nights, members); NaN before.
+    stores: Mapping[str, Stores], model: Model, nights: _Rows, members: list[Member], known: Known
+) -> tuple[np.ndarray, Known]:
+    """What each member earns on each night after its training, shape (nights, members), NaN before; what was new.
 
-    A night without common rows is worth 0 to all. Rows are scored a member at a time, all its nights in one go.
+    A night without common rows is worth 0 to all. A member is scored on all the nights that are not known in one go.
     """
-    at, parts, of = _rows_by_night(nights, common)
-    known = _read(cache)
-    values = np.full((len(nights), len(members)), np.nan)
-    missing: list[tuple[int, list[int]]] = []
+    values = np.full((len(nights.names), len(members)), np.nan)
+    missing: dict[int, list[int]] = {}
     for column, member in enumerate(members):
-        later = [i for i, night in enumerate(nights) if night > member.trained]
-        values[later, column] = [
-            0.0 if not of[i] else known.get((member.digest, nights[i], of[i]), np.nan) for i in later
-        ]
-        unknown = [i for i in later if np.isnan(values[i, column])]
-        if unknown:
-            missing.append((column, unknown))
-    if missing:
-        first = next(iter(stores.values()))
-        batches = _batches(first, model, nights, common)
-        for column, unknown in missing:
-            member = members[column]
-            package = stores[member.policy].package(model.name, member.version, member.digest)
-            rows = np.concatenate([parts[i] for i in unknown])
-            earned = _earned(model, package, batches.take(pa.array(rows)), common["label"].to_numpy()[rows])
-            sums = np.bincount(at[rows], earned, minlength=len(nights))
-            values[unknown, column] = sums[unknown]
-            known |= {(member.digest, nights[i], of[i]): float(sums[i]) for i in unknown}
-        _write(cache, known)
-    return values
+        for i, name in enumerate(nights.names):
+            if name > member.trained:
+                key = (member.training, name, nights.digests[i])
+                values[i, column] = known.get(key, np.nan) if nights.digests[i] else 0.0
+                if np.isnan(values[i, column]):
+                    missing.setdefault(column, []).append(i)
+    new: Known = {}
+    batches: pa.Table = _batches(next(iter(stores.values())), model, nights) if missing else None
+    for column, unknown in missing.items():
+        member, rows = members[column], np.concatenate([nights.parts[i] for i in unknown])
+        package = stores[member.policy].package(model.name, member.version, member.digest)
+        labels = nights.table["label"].to_numpy()[rows]
+        earned = _earned(model, package, batches.take(pa.array(rows)), labels)
+        sums = np.bincount(nights.at[rows], earned, minlength=len(nights.names))
+        values[unknown, column] = sums[unknown]
+        new |= {(member.training, nights.names[i], nights.digests[i]): float(sums[i]) for i in unknown}
+    return values, new
 
 
-def _rows_by_night(nights: list[str], common: pa.Table) -> tuple[np.ndarray, list[np.ndarray], list[str]]:
-    """The night of each row, the rows of each night, and a digest of them; empty for a night without rows."""
-    at = pc.index_in(common["window"], pa.array(nights)).to_numpy(zero_copy_only=False).astype(np.int64)
-    order = np.argsort(at, kind="stable")
-    edges = np.searchsorted(at[order], np.arange(len(nights) + 1))
-    parts = [order[a:b] for a, b in zip(edges, edges[1:], strict=False)]
-    ids, labels = common["row_id"].to_numpy(zero_copy_only=False), common["label"].to_numpy()
-    of = [
-        hashlib.sha256("\0".join(ids[p].tolist()).encode() + labels[p].tobytes()).hexdigest() if len(p) else ""
-        for p in parts
-    ]
-    return at, parts, of
-
-
-def _batches(stores: Stores, model: Model, nights: list[str], common: pa.Table) -> pa.Table:
+def _batches(stores: Stores, model: Model, nights: _Rows) -> pa.Table:
     """The rows of the common outcomes as they came, in their order."""
-    table = stores.data.read("batches", model.dataset, nights)
-    where = pc.index_in(common["row_id"], table["row_id"].combine_chunks())
-    return table.take(where).combine_chunks()
+    table = stores.data.read("batches", model.dataset, list(nights.names))
+    return table.take(pc.index_in(nights.table["row_id"], table["row_id"].combine_chunks()))
 
 
 def _earned(model: Model, package: Loaded, rows: pa.Table, labels: np.ndarray) -> np.ndarray:
-    return row_value(model, package.scores(rows), labels, cuts_of(package.spec, rows))
+    scores = package.scores(rows)
+    predicted = scores
+    if model.kind != "regression":
+        predicted = scores.argmax(axis=1) if scores.ndim == 2 else scores >= cuts_of(package.spec, rows)
+    return row_value(model, scores, predicted, labels)
 
 
 def _stretches(path: np.ndarray, nights: tuple[str, ...], members: list[Member]) -> list[dict[str, Any]]:
@@ -157,19 +201,18 @@ def _stretches(path: np.ndarray, nights: tuple[str, ...], members: list[Member])
     return out
 
 
-def _read(cache: Path) -> dict[tuple[str, str, str], float]:
+def _read(cache: Path) -> Known:
     """What was scored before; a file that cannot be read is scored anew."""
     try:
         table = pq.read_table(cache, schema=CACHE)
     except (OSError, pa.ArrowException):
         return {}
-    keys = zip(*(table[c].to_pylist() for c in ("digest", "window", "of")), strict=True)
+    keys = zip(*(table[c].to_pylist() for c in ("training", "window", "of")), strict=True)
     return dict(zip(keys, table["value"].to_pylist(), strict=True))
 
 
-def _write(cache: Path, known: Mapping[tuple[str, str, str], float]) -> None:
-    digest, window, of = zip(*known, strict=True) if known else ((), (), ())
-    columns = {"digest": digest, "window": window, "of": of, "value": list(known.values())}
+def _write(cache: Path, known: Known) -> None:
+    names = [{"training": t, "window": w, "of": o, "value": value} for (t, w, o), value in known.items()]
     part = cache.with_name(f"{cache.name}.{os.getpid()}-{uuid4().hex[:8]}.part")
-    pq.write_table(pa.table(columns, schema=CACHE), part, write_page_checksum=True)
+    pq.write_table(pa.Table.from_pylist(names, schema=CACHE), part, write_page_checksum=True)
     part.replace(cache)

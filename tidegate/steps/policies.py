@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tidegate.config.deciding import Costed
 from tidegate.config.home import Home
 from tidegate.config.model import Model
 from tidegate.errors import StoreError, UsageError
@@ -25,7 +26,6 @@ from tidegate.steps.outcomes import join, labels_of
 from tidegate.steps.replaying import EVERY
 from tidegate.steps.score import scores_of
 from tidegate.steps.stores import Stores, open_stores
-from tidegate.training.thresholds import cuts_of
 from tidegate.windows import Window
 
 SEGMENTS = 4
@@ -51,8 +51,7 @@ def compare_policies(base: Home, model_name: str, replay_id: str, *, parts: int 
     tables = common_outcomes(stores, model, nights, end)
     on = nights_of(stores, model, nights, tables)
     found = in_money(stores, model, on, parts)
-    common = next(iter(tables.values()))
-    oracle = oracle_of(stores, model, on, common, base.state / "replay" / replay_id / "oracle.parquet")
+    oracle = oracle_of(stores, model, on, tables, base.state / "replay" / replay_id / "oracle.parquet")
     for figures in found["policies"].values():
         whole, gain = oracle["gain"], figures["gain"]
         figures["distance"] = figures["cost"] - oracle["cost"]
@@ -116,7 +115,7 @@ def nights_of(stores: Mapping[str, Stores], model: Model, nights: list[str], tab
     return Nights(
         tuple(nights),
         by_night(nights, first, np.ones(first.num_rows)),
-        {p: by_night(nights, t, _values(stores[p], model, t)) for p, t in tables.items()},
+        {p: by_night(nights, t, _values(model, t)) for p, t in tables.items()},
         {p: _spent(s, model, nights) for p, s in stores.items()},
     )
 
@@ -127,23 +126,15 @@ def by_night(nights: list[str], table: pa.Table, values: np.ndarray) -> np.ndarr
     return np.bincount(at.astype(np.int64), values, minlength=len(nights))
 
 
-def _values(stores: Stores, model: Model, table: pa.Table) -> np.ndarray:
-    """The value of each row, decided by the threshold of the version that scored it."""
-    out, scored_by = np.zeros(table.num_rows), table["version"].to_numpy()
-    digests = {v["version"]: v["digest"] for v in stores.records.versions(model.name)}
-    for version in np.unique(scored_by).tolist():
-        mine = scored_by == version
-        part = table.filter(pa.array(mine))
-        cut = cuts_of(stores.package(model.name, version, digests[version]).spec, part)
-        out[mine] = row_value(model, scores_of(part), part["label"].to_numpy(), cut)
-    return out
+def _values(model: Model, table: pa.Table) -> np.ndarray:
+    return row_value(model, scores_of(table), table["prediction"].to_numpy(), table["label"].to_numpy())
 
 
-def actions_of(stores: Stores, model: Model) -> list[tuple[str, str]]:
+def actions_of(stores: Stores, model: Model) -> list[tuple[str, Costed]]:
     """Window and name of everything that was done to a model since its first one, failed trainings included."""
     records = stores.records
     made = [v["body"] for v in records.versions(model.name) if v["body"]["reason"] != "first_model"]
-    done = [(b["window"], (b.get("adjusts") or {}).get("what", "retrain")) for b in made]
+    done: list[tuple[str, Costed]] = [(b["window"], (b.get("adjusts") or {}).get("what", "retrain")) for b in made]
     done += [(w, "retrain") for w in records.outcomes(model.name, "attempt")]
     decided = records.verdicts(model.name, "decision")
     done += [(w, "roll_back") for w, v in decided.items() if v.numbers.get("action") == "roll_back"]
@@ -155,9 +146,8 @@ def _spent(stores: Stores, model: Model, nights: list[str]) -> np.ndarray:
     at = {night: i for i, night in enumerate(nights)}
     out = np.zeros(len(nights))
     for window, action in actions_of(stores, model):
-        known = action if action in ("recalibrate", "move_threshold", "roll_back") else "retrain"
         if window in at:
-            out[at[window]] += model.decision.costs.of(known).total
+            out[at[window]] += model.decision.costs.of(action).total
     return out
 
 
