@@ -90,7 +90,8 @@ def register(
             "reason": reason,
             "run_id": run_id,
             "trained_through": spec["trained"][-1],
-            "rows": spec["rows"],
+            # Growth counts from what was known, not from the part of it that was worth learning.
+            "rows": (spec.get("training_set") or {}).get("known_rows", spec["rows"]),
             "held_out": held_out,
             "looks": [],
             **(more or {}),
