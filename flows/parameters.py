@@ -69,7 +69,7 @@ class ApprovalRequest(Parameters):
 
 
 class ReplayRequest(Parameters):
-    """History, night by night, under one policy or all three."""
+    """History, night by night, under one policy or several."""
 
     model: str = Field(pattern=NAME, description="Name of a file in configs/models.")
     start: date = Field(description="First night.")
@@ -77,8 +77,9 @@ class ReplayRequest(Parameters):
     history: date | None = Field(
         None, description="First night of the first champion's training; by default 59 nights before the start."
     )
-    policy: Literal["tidegate", "never", "monthly", "all"] = Field(
-        "tidegate", description="When to retrain; `all` runs the three side by side."
+    policy: Literal["tidegate", "never", "monthly", "drift", "performance", "all", "every"] = Field(
+        "tidegate",
+        description="When to retrain; `all` runs the first three side by side, `every` all five, two at a time.",
     )
     faults: str | None = Field(None, description="YAML file of faults to inject, relative to the home.")
     replay_id: str = Field("replay", pattern=NAME, description="Name of the replay's folder under var/replay.")

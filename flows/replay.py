@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 from prefect import flow, get_client
 
@@ -14,14 +16,17 @@ from tasks.night import watch_window
 from tidegate.clock import evening_of
 from tidegate.config.home import Home
 from tidegate.errors import TidegateError, UsageError
-from tidegate.steps.replaying import POLICIES, Progress, inject, prepare_home
+from tidegate.steps.replaying import Progress, inject, policies_of, prepare_home
 from tidegate.steps.stores import open_stores
+
+PERIOD = 0.2
+"""Seconds between two looks at which policies are still running."""
 
 
 @flow(name="replay")
 def replay(request: ReplayRequest) -> None:
     """Replay every night from `start` to `end`; results are in var/replay/<id>/<policy>."""
-    if request.policy == "all":
+    if request.policy in ("all", "every"):
         _side_by_side(request)
     else:
         _one(request)
@@ -72,21 +77,26 @@ def _first_champion(home: Home, model: str, window: str) -> None:
 
 
 def _side_by_side(request: ReplayRequest) -> None:
-    """One process a policy, all on this run's Prefect server; each works through its own home."""
+    """One process a policy, all three or two at a time, on this run's Prefect server; each in its own home."""
     home = request.resolved()
     with get_client(sync_client=True) as client:
         env = {**os.environ, "PREFECT_API_URL": str(client.api_url), "TIDEGATE_HOME": str(home.root)}
-    # Three processes share the cores: threads that wait for each other would only burn them.
+    # Several processes share the cores: threads that wait for each other would only burn them.
     env["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // 2))
-    children = {}
-    for policy in POLICIES:
-        body = request.model_copy(update={"policy": policy}).model_dump_json()
-        log = home.replay(request.replay_id, policy).state.with_suffix(".log")
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("w") as output:
-            command = [sys.executable, "-m", "flows.replay", body]
-            children[policy] = subprocess.Popen(command, env=env, stderr=output), log
+    waiting, at_once = policies_of(request.policy), 2 if request.policy == "every" else 3
+    children: dict[str, tuple[subprocess.Popen[bytes], Path]] = {}
     try:
+        while waiting:
+            if sum(child.poll() is None for child, _ in children.values()) >= at_once:
+                time.sleep(PERIOD)
+                continue
+            policy = waiting.pop(0)
+            body = request.model_copy(update={"policy": policy}).model_dump_json()
+            log = home.replay(request.replay_id, policy).state.with_suffix(".log")
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("w") as output:
+                command = [sys.executable, "-m", "flows.replay", body]
+                children[policy] = subprocess.Popen(command, env=env, stderr=output), log
         failed = {p: log.read_text() for p, (child, log) in children.items() if child.wait()}
     finally:
         for child, _ in children.values():

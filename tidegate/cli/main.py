@@ -70,6 +70,7 @@ def furnish() -> typer.Typer:
         inspect,
         mitigate,
         oncall,
+        policies,
         profiles,
         quarantine,
         report,
@@ -77,7 +78,7 @@ def furnish() -> typer.Typer:
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    for room in (*rooms, mitigate, adjust, ci, decisions, estimates):
+    for room in (*rooms, mitigate, adjust, ci, decisions, estimates, policies):
         room.add_to(app)
     return app
 

@@ -15,7 +15,8 @@ from tidegate.cli.livetable import Watch
 from tidegate.config.home import Home
 from tidegate.config.project import load_project
 from tidegate.errors import StoreError, UsageError
-from tidegate.steps.replaying import POLICIES, inject, prepare_home
+from tidegate.steps.policies import compare_policies, put_on_scoreboard
+from tidegate.steps.replaying import inject, policies_of, prepare_home
 from tidegate.steps.summary import summarise
 
 PERIOD = 0.5
@@ -32,7 +33,7 @@ def run_replay(home: Home, request: ReplayRequest, *, fresh: bool, out: Path | N
     if not first < start.date <= end.date:
         expected = "--history before --from, and --from not after --to"
         raise UsageError("nights", expected, f"{first}, {start}, {end}", "correct the dates")
-    policies = list(POLICIES) if request.policy == "all" else [request.policy]
+    policies = policies_of(request.policy)
     base = home.replay(request.replay_id, policies[0]).state.parent
     if fresh:
         shutil.rmtree(base, ignore_errors=True)
@@ -58,6 +59,12 @@ def run_replay(home: Home, request: ReplayRequest, *, fresh: bool, out: Path | N
         over.set()
         watcher.join()
     summary = summarise(homes, request.model, start, end, wall_s=time.monotonic() - began, injected=injected)
+    if request.policy == "every":
+        found = compare_policies(home, request.model, request.replay_id)
+        summary["oracle"] = found["oracle"]
+        for policy, figures in summary["policies"].items():
+            figures |= {key: found["policies"][policy][key] for key in ("distance", "part_of_oracle")}
+        put_on_scoreboard(home, found)
     (folder / "summary.json").write_text(json.dumps(summary, indent=1))
     from tidegate.report.replay import render_replay
 

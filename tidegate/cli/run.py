@@ -14,7 +14,8 @@ from tidegate.config.project import load_project
 from tidegate.config.values import NAME, NAME_WORDS
 from tidegate.errors import UsageError
 
-POLICIES = ("tidegate", "never", "monthly")
+POLICIES = ("tidegate", "never", "monthly", "drift", "performance")
+POLICY = "tidegate, never, monthly; drift, performance (fixed thresholds); all (the first three) or every (all five)."
 
 Night = Annotated[
     str | None, typer.Option("--window", help="Date, YYYY-MM-DD; by default the last night that is over.")
@@ -121,7 +122,7 @@ def replay(
     model: Model,
     start: Annotated[str, typer.Option("--from", help="First night, YYYY-MM-DD.")],
     end: Annotated[str, typer.Option("--to", help="Last night, YYYY-MM-DD.")],
-    policy: Annotated[str, typer.Option(help="tidegate, never, monthly, or all side by side.")] = "tidegate",
+    policy: Annotated[str, typer.Option(help=POLICY)] = "tidegate",
     history: Annotated[
         str | None,
         typer.Option(help="First night of the first champion's training; by default 59 nights before --from."),
@@ -138,8 +139,8 @@ def replay(
     from flows.parameters import ReplayRequest
     from tidegate.cli.replaying import run_replay
 
-    if policy not in (*POLICIES, "all"):
-        raise UsageError("--policy", f"{', '.join(POLICIES)} or all", repr(policy), "correct it")
+    if policy not in (*POLICIES, "all", "every"):
+        raise UsageError("--policy", f"{', '.join(POLICIES)}, all or every", repr(policy), "correct it")
     if not NAME.fullmatch(replay_id):
         raise UsageError("--id", NAME_WORDS, repr(replay_id), "correct the name")
     home = flow_home(ctx)

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from tidegate.config.model import Model
 from tidegate.decision.limits import Attempt, against
 from tidegate.decision.options import best, words
+from tidegate.decision.thresholds import UNGATED, fixed
 from tidegate.verdicts import Action, Decision, Option, Verdict
 
 Choice = tuple[Action, str, dict[str, str]]
@@ -74,13 +75,14 @@ def _choose(model: Model, at: Standing, evidence: Mapping[str, Verdict], options
         mend = best([o for o in options or () if o.action == "fix_data"])
         why = {"retrain": "monitor-only model"}
         return ("fix_data", words(mend), why) if mend else ("nothing", "monitor-only model", why)
-    if at.candidate is not None:
-        return _waiting(at)
-    if at.champion is None:
-        return _first(model, at)
+    if at.candidate is not None or at.champion is None:
+        return _waiting(at) if at.candidate is not None else _first(model, at)
     if model.retrain.policy == "never":
         return "nothing", "policy: never retrain", {"retrain": "policy: never"}
-    return _monthly(at) if model.retrain.policy == "monthly" else _weighed(model, at, evidence, options)
+    if model.retrain.policy in UNGATED:
+        tried = [a.window for a in at.attempts if a.action == "retrain"]
+        return _monthly(at) if model.retrain.policy == "monthly" else fixed(model, at.window, tried, evidence)
+    return _weighed(model, at, evidence, options)
 
 
 def _waiting(at: Standing) -> Choice:

@@ -22,7 +22,7 @@ from tidegate.report.words import (
     short_day,
 )
 
-_STYLES: Final = {OURS: 0, YARDSTICK: 1, FLOOR: 2}
+_STYLES: Final = {OURS: 0, YARDSTICK: 1, FLOOR: 2, "drift": 3, "performance": 4}
 
 
 def chart_data(summary: Mapping[str, Any], measures: Sequence[Measure]) -> dict[str, Any]:

@@ -14,7 +14,13 @@ OURS: Final = "tidegate"
 FLOOR: Final = "never"
 YARDSTICK: Final = "monthly"
 EQUAL = 1e-9
-_NAMES: Final = {OURS: "Tidegate", YARDSTICK: "Monthly", FLOOR: "Never"}
+_NAMES: Final = {
+    OURS: "Tidegate",
+    YARDSTICK: "Monthly",
+    "drift": "Drift threshold",
+    "performance": "Performance threshold",
+    FLOOR: "Never",
+}
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ def share(gain: float, whole: float) -> float:
 
 
 def policies_of(summary: Mapping[str, Any]) -> list[str]:
-    """Its policies: Tidegate's own, monthly, never, then any other.
+    """Its policies: Tidegate's own, monthly, the thresholds, never, then any other.
 
     >>> policies_of({"policies": {"never": {}, "mine": {}, "tidegate": {}}})
     ['tidegate', 'never', 'mine']

@@ -70,6 +70,8 @@ def render_replay(summary: Mapping[str, Any]) -> str:
                 }
                 for p in policies
             ],
+            thresholds={"drift", "performance"} & set(policies),
+            priced=bool(summary.get("segments")),
             has_floor=FLOOR in policies and len(policies) > 1,
             primary=next((m.key for m in shown if m.key != "kpi"), None),
             choices=[(m.key, first_upper(metric_name(m.key))) for m in shown if m.key != "kpi"],

@@ -25,6 +25,8 @@ WHY: Final = {
     "decay": "Performance decayed",
     "more_data": "More data",
     "calendar": "First of the month",
+    "drift": "PSI past its threshold",
+    "performance": "A week past its threshold",
 }
 OUTCOMES: Final = {"pass": "passed", "fail": "failed", "inconclusive": "not enough evidence"}
 
@@ -89,6 +91,7 @@ def policy_rows(summary: Mapping[str, Any], measures: Sequence[Measure]) -> list
     policies = policies_of(summary)
     rows = [_metric_row(m, policies) for m in measures if m.usable]
     made: Mapping[str, Any] = summary.get("policies") or {}
+    rows += _money_rows(summary, policies, made)
     rows.append(_counts("Retrains started", "the first model not counted", (retrains_of(summary, p) for p in policies)))
     rows.append(_counts("Promotions", "", (made[p].get("promotions") for p in policies)))
     for key, name, note in (
@@ -126,6 +129,34 @@ def _metric_row(measure: Measure, policies: Sequence[str]) -> PolicyRow:
     elif left_out:
         note += f"; {left_out} of {len(measure.months)} months not defined and left out"
     return PolicyRow(first_upper(metric_name(measure.key)), note, cells)
+
+
+def _money_rows(summary: Mapping[str, Any], policies: Sequence[str], made: Mapping[str, Any]) -> list[PolicyRow]:
+    """What each policy cost in all, its gain over never with the interval, and its ranks on stretches."""
+    if not any("cost" in made[p] for p in policies):
+        return []
+    unit = plain(summary.get("cost_unit") or summary.get("kpi_unit") or "")
+    rows = [
+        PolicyRow("Total cost", f"{unit}, actions included; lower is better",
+                  tuple(Cell(_amount(made[p].get("cost"))) for p in policies)),
+    ]  # fmt: skip
+    if FLOOR in policies:
+        rows.append(PolicyRow("Gain in total cost", f"{unit}; small: 95 % interval", tuple(
+            Cell(NOTHING) if p == FLOOR else Cell(_amount(made[p].get("gain")), _interval(made[p])) for p in policies
+        )))  # fmt: skip
+    if len(policies) > 1 and (stretches := summary.get("segments") or ()):
+        ranks = (", ".join(str(s["policies"][p]["rank"]) for s in stretches) for p in policies)
+        rows.append(PolicyRow("Rank by cost", "on stretches of the span", tuple(map(Cell, ranks))))
+    return rows
+
+
+def _amount(value: object) -> str:
+    return number(float(value), 0) if isinstance(value, int | float) else NOTHING
+
+
+def _interval(figures: Mapping[str, Any]) -> str:
+    low, high = figures.get("low"), figures.get("high")
+    return f"{_amount(low)} to {_amount(high)}" if low is not None and high is not None else ""
 
 
 def _counts(name: str, note: str, values: Iterable[object]) -> PolicyRow:

@@ -10,6 +10,7 @@ from typing import Any
 from tidegate.adapters.mlflowevaluate import evaluate
 from tidegate.adapters.registry import Registry
 from tidegate.config.model import Model
+from tidegate.decision.thresholds import UNGATED
 from tidegate.errors import SourceError
 from tidegate.gate.evidence import evidence_digest
 from tidegate.gate.evidence import metrics as gate_metrics
@@ -92,7 +93,8 @@ def register(
             "reason": reason,
             "run_id": run_id,
             "trained_through": spec["trained"][-1],
-            "rows": spec["rows"],
+            # Growth counts from what was known, not from the part of it that was worth learning.
+            "rows": (spec.get("training_set") or {}).get("known_rows", spec["rows"]),
             "held_out": held_out,
             "looks": [],
             **(more or {}),
@@ -138,8 +140,9 @@ def look_at(stores: Stores, model: Model, version: int, window: Window, now: dat
 
     The evidence (`gate_<look>.json`, a page, a model card) is logged to its run, its numbers to the logged model, its
     outcomes to the version. A look that a kill or an outage cut short is taken again on its own evening: on later
-    nights it would be another one. In a replay of policy monthly, whose home shares its ingest, a champion's successor
-    is promoted without a gate, and says so. An adjustment (`tidegate.steps.adjust`) has one look.
+    nights it would be another one. In a replay, whose home shares its ingest, the policies that only serve for
+    comparison promote a champion's successor without a gate, and say so. An adjustment (`tidegate.steps.adjust`) has
+    one look.
     """
     record = next(v for v in stores.records.versions(model.name) if v["version"] == version)
     once = bool(record["body"].get("adjusts"))
@@ -154,8 +157,8 @@ def look_at(stores: Stores, model: Model, version: int, window: Window, now: dat
     window = calendar.window(paid[0]) if paid else window
     against, replayed = stores.plans.get(model.name).champion, stores.home.state != stores.home.shared
     look: dict[str, Any] = {"window": window.id, "against": against}
-    if model.retrain.policy == "monthly" and replayed and against is not None:
-        verdict = Verdict("pass", ("policy monthly promotes without a gate",))
+    if model.retrain.policy in UNGATED and replayed and against is not None:
+        verdict = Verdict("pass", (f"policy {model.retrain.policy} promotes without a gate",))
     else:
         package, champion = stores.package(model.name, version, record["digest"]), stores.champion(model.name)
         found = gate(Case(stores, model, version, package, champion, window, len(looks) + 1), now)

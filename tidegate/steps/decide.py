@@ -13,11 +13,13 @@ from tidegate.decision.decide import ACTS, Standing, decide
 from tidegate.decision.limits import Attempt, against
 from tidegate.decision.options import without_nan
 from tidegate.decision.reasons import judge_decay, judge_growth
+from tidegate.decision.thresholds import FIXED
 from tidegate.performance.blocks import blocks_of, cut
 from tidegate.steps.freeze import frozen
 from tidegate.steps.measure import judge_coverage, matured, nightly_tallies, package_blocks
 from tidegate.steps.promote import reconcile
 from tidegate.steps.stores import Stores
+from tidegate.steps.thresholds import fixed_evidence
 from tidegate.verdicts import Action, Decision, Option, Verdict
 from tidegate.windows import Window
 
@@ -42,15 +44,12 @@ def decide_window(stores: Stores, model: Model, window: Window, now: datetime) -
                          frozen=stopped)  # fmt: skip
     evidence: dict[str, Verdict] = {}
     options: tuple[Option, ...] | None = None
-    weighed = (
-        champion is not None
-        and model.retrain.policy == "evidence"
-        and not standing.blocked
-        and standing.candidate is None
-    )
-    if champion is not None and weighed:
-        evidence = _evidence(stores, model, champion, labelled, window)
-        options = _options(stores, model, champion, sorted(labelled), standing, evidence, window, now)
+    if champion is not None and not standing.blocked and standing.candidate is None:
+        if model.retrain.policy == "evidence":
+            evidence = _evidence(stores, model, champion, labelled, window)
+            options = _options(stores, model, champion, sorted(labelled), standing, evidence, window, now)
+        elif model.retrain.policy in FIXED:
+            evidence = fixed_evidence(stores, model, champion, window, labelled)
     decision = decide(model, standing, evidence, options)
     _keep(stores, model, decision, now)
     return decision

@@ -135,6 +135,8 @@ def _on_rows(case: Case, hold: HoldOut | Verdict, timed: _Timed, taken: float) -
 
 def _error(case: Case, hold: HoldOut | None, now: datetime) -> dict[str, float]:
     """What this look may spend, written down; one on too few nights, or at a first model, spends nothing."""
+    # Which training set is best was seen on these nights, too: each set tried has its part of the error.
+    tried = int((case.package.spec.get("training_set") or {}).get("tried", 1))
     gate, spent, this = case.model.gate, spent_in_year(_others(case), case.window.id), 0.0
     nights = hold.judged.nights() if hold else []
     if case.champion and len(cut(nights, gate.block_nights)) >= gate.min_blocks and case.look <= gate.looks:
@@ -144,7 +146,7 @@ def _error(case: Case, hold: HoldOut | None, now: datetime) -> dict[str, float]:
         look = ledger.take(case.model.name, case.model.owner, *at, this, nights, now, year=gate.error_per_year)
         this = min(this, look.error)
     left = max(0.0, gate.error_per_year - spent - this)
-    return {"year": gate.error_per_year, "spent": spent, "this_look": this, "left": left}
+    return {"year": gate.error_per_year, "spent": spent, "this_look": this / tried, "left": left}
 
 
 def _others(case: Case) -> list[tuple[str, float]]:

@@ -21,7 +21,15 @@ from tidegate.verdicts import Alarm, Decision, Verdict
 from tidegate.windows import Window
 
 POLICIES = ("tidegate", "never", "monthly")
-RETRAIN = {"tidegate": "evidence", "never": "never", "monthly": "monthly"}
+"""What `--policy all` replays."""
+EVERY = ("tidegate", "monthly", "drift", "performance", "never")
+"""What `--policy every` replays, the dearest first."""
+RETRAIN = {policy: "evidence" if policy == "tidegate" else policy for policy in EVERY}
+
+
+def policies_of(asked: str) -> list[str]:
+    """The policies that `--policy` names."""
+    return list({"all": POLICIES, "every": EVERY}.get(asked, (asked,)))
 
 
 def prepare_home(base: Home, model_name: str, replay_id: str, policy: str) -> Home:

@@ -32,6 +32,7 @@ from tidegate.steps.outcomes import join, labels_of
 from tidegate.steps.record import record_of
 from tidegate.steps.score import score_columns
 from tidegate.steps.stores import Stores
+from tidegate.steps.trainingset import choose_training_set
 from tidegate.training.members import SEEN, folds, train
 from tidegate.training.scoring import design, score
 from tidegate.windows import Window
@@ -44,21 +45,26 @@ REFERENCE = 24
 def build_candidate(stores: Stores, model: Model, window: Window, now: datetime) -> tuple[Path, str]:
     """Train on everything that was known on the evening of `window`; returns the package and its digest.
 
-    Only windows that passed quality count, and only labels that had arrived.
+    Only windows that passed quality count, and only labels that had arrived. Where the model declares training sets,
+    the one that does best on nights held out is taken.
     """
     if model.estimator.build is None:
         raise UsageError(f"model {model.name}", "estimator.build", "a monitor-only model", "declare build to train it")
-    nights = sorted(labelled_nights(stores, model, window))
+    labelled = labelled_nights(stores, model, window)
+    nights = sorted(labelled)
     if len(nights) < 3:
         raise UsageError(
             f"training set of {model.name}", "at least 3 matured nights", f"{len(nights)}", "ingest more windows first"
         )
-    champion = stores.champion(model.name)
+    build, champion = model.estimator.build, stores.champion(model.name)
     unseen = [n for n in nights if champion is None or n > champion[1].spec["trained"][-1]]
     held = max(len(unseen), REFERENCE * model.gate.block_nights)
     staging = Path(tempfile.mkdtemp(prefix="candidate-", dir=_folder(stores, model)))
     try:
-        package = train_package(stores, model, window, now, nights, staging, held=held)
+        trial = staging / "trial"
+        found = choose_training_set(stores, model, window, labelled, lambda: _user_code(stores, model, build, trial))
+        more = found.record
+        package = train_package(stores, model, window, now, found.nights, staging, held=held, more=more)
         digest = folder_digest(package)
         folder = stores.package_folder(model.name, digest)
         if not folder.exists():
@@ -69,9 +75,20 @@ def build_candidate(stores: Stores, model: Model, window: Window, now: datetime)
 
 
 def train_package(
-    stores: Stores, model: Model, window: Window, now: datetime, nights: list[str], staging: Path, *, held: int
+    stores: Stores,
+    model: Model,
+    window: Window,
+    now: datetime,
+    nights: list[str],
+    staging: Path,
+    *,
+    held: int,
+    more: dict[str, Any] | None = None,
 ) -> Path:
-    """A package in a folder below `staging`, trained on these nights; the newest `held` have out-of-fold scores."""
+    """A package in a folder below `staging`, trained on these nights; the newest `held` have out-of-fold scores.
+
+    `more` goes into its record.
+    """
     build = model.estimator.build
     assert build is not None
     batches = stores.data.read("batches", model.dataset, nights)
@@ -90,6 +107,7 @@ def train_package(
         "rows": rows.num_rows,
         "threshold": threshold,
         "design_effect": effect_of(model, reference_blocks(model, outcomes, threshold), spread),
+        **(more or {}),
     }
     package, head = staging / "package", frame.head(PROBE)
     expected = score(trained.estimator, head, spec)

@@ -14,7 +14,7 @@ from tidegate.config.home import Home
 from tidegate.config.model import Model
 from tidegate.performance.metrics import METRICS, metrics
 from tidegate.performance.tally import tally_of
-from tidegate.steps.outcomes import join, labels_of
+from tidegate.steps.policies import SEGMENTS, common_rows, in_money, nights_of, scored_outcomes
 from tidegate.steps.score import scores_of
 from tidegate.steps.stores import Stores, open_stores
 from tidegate.training.thresholds import cuts_of
@@ -40,12 +40,11 @@ def summarise(
     model = first.project.model(model_name)
     calendar = first.project.calendar(first.project.dataset(model.dataset))
     nights = [w.id for w in calendar.range(start.date, end.date)]
-    outcomes = {policy: _outcomes(s, model, nights, end) for policy, s in stores.items()}
-    common = _common(list(outcomes.values()))
-    by_month = {
-        policy: _months(stores[policy], model, table.filter(pc.is_in(table["row_id"], common)))
-        for policy, table in outcomes.items()
-    }
+    outcomes = {policy: scored_outcomes(s, model, nights, end) for policy, s in stores.items()}
+    common = common_rows(list(outcomes.values()))
+    shared = {policy: table.filter(pc.is_in(table["row_id"], common)) for policy, table in outcomes.items()}
+    by_month = {policy: _months(stores[policy], model, table) for policy, table in shared.items()}
+    money = in_money(stores, model, nights_of(stores, model, nights, shared), SEGMENTS)
     verdicts = first.data_records.verdicts(model.dataset, "quality", nights)
     quarantined = first.data.read("quarantine", model.dataset, nights)
     told = {
@@ -62,7 +61,12 @@ def summarise(
         "windows": len(nights),
         "rows": len(common),
         "wall_s": round(wall_s, 1),
-        "policies": {policy: _policy(stores[policy], model, months) for policy, months in by_month.items()},
+        "policies": {
+            policy: money["policies"][policy] | _policy(stores[policy], model, months)
+            for policy, months in by_month.items()
+        },
+        "cost_unit": money["unit"],
+        "segments": money["segments"],
         "blocked": [{"window": w, "reasons": list(v.reasons)} for w, v in verdicts.items() if v.outcome == "fail"],
         "quarantined_rows": quarantined.num_rows,
         "alarms": {policy: len(found) for policy, found in told.items()},
@@ -86,18 +90,6 @@ def _told(alarm: Alarm) -> dict[str, Any]:
 
 def _scored(stores: Stores, model: Model, nights: list[str]) -> int:
     return sum(s.rows for s in stores.lake.many("inferences", model.name, nights))
-
-
-def _outcomes(stores: Stores, model: Model, nights: list[str], end: Window) -> pa.Table:
-    rows = stores.lake.read("inferences", model.name, nights)
-    return join(rows, labels_of(stores, model, nights, end))
-
-
-def _common(tables: list[pa.Table]) -> pa.Array:
-    common = tables[0]["row_id"].combine_chunks()
-    for table in tables[1:]:
-        common = common.filter(pc.is_in(common, table["row_id"].combine_chunks()))
-    return common
 
 
 def _months(stores: Stores, model: Model, table: pa.Table) -> dict[str, dict[str, float | None]]:

@@ -87,7 +87,7 @@ def train(
     for k in blind:
         seen = fold != k
         _check_classes(target[seen], spec)
-        member = _fitted(build, {**params, "random_state": (seed + k) % 2**32}, frame[seen], target[seen], spec)
+        member = fitted(build, {**params, "random_state": (seed + k) % 2**32}, frame[seen], target[seen], spec)
         members.append(member)
         scores[~seen] = score(member, frame[~seen], spec)
     return Trained(mean_of(members, spec["kind"]), scores)
@@ -102,13 +102,14 @@ def _check_classes(target: NDArray[Any], spec: dict[str, Any]) -> None:
         raise SourceError("training set", wanted, f"{found} classes", "wait for more labelled nights")
 
 
-def _fitted(
+def fitted(
     build: Callable[[dict[str, Any]], Any],
     params: dict[str, Any],
     frame: pd.DataFrame,
     target: NDArray[Any],
     spec: dict[str, Any],
 ) -> Any:
+    """One estimator, fitted; the user's `build` and fit raise nothing but `SourceError`."""
     try:
         member = build(params)
         member.fit(frame, target)

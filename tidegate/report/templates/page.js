@@ -9,6 +9,7 @@
     { color: "--s1", dash: "dash", width: 2, symbol: "square-open", size: 8 },
     { color: "--s2", dash: "dot", width: 2, symbol: "triangle-down", size: 8 },
     { color: "--s3", dash: "dashdot", width: 2, symbol: "diamond-open", size: 9 },
+    { color: "--s4", dash: "longdash", width: 2, symbol: "x-thin", size: 8 },
   ];
   const style = (i) => STYLES[data.policies[i].style];
   const config = { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: false, showTips: false };
