@@ -62,7 +62,7 @@ def build_candidate(stores: Stores, model: Model, window: Window, now: datetime)
     staging = Path(tempfile.mkdtemp(prefix="candidate-", dir=_folder(stores, model)))
     try:
         trial = staging / "trial"
-        found = choose_training_set(stores, model, window, labelled, lambda: _user_code(stores, model, build, trial))
+        found = choose_training_set(stores, model, window, labelled, lambda: user_code(stores, model, build, trial))
         more = found.record
         package = train_package(stores, model, window, now, found.nights, staging, held=held, more=more)
         digest = folder_digest(package)
