@@ -145,7 +145,9 @@ ROWS = 0.3
 def effect_of_rows(log_ratio: float) -> Effect:
     """What it means that a night has exp(`log_ratio`) times the usual rows."""
     share = math.exp(log_ratio) - 1
-    return Effect(abs(share), "of the usual rows", f"{share:+.0%} rows against the same weekdays", abs(share) >= ROWS, "fault")
+    return Effect(
+        abs(share), "of the usual rows", f"{share:+.0%} rows against the same weekdays", abs(share) >= ROWS, "fault"
+    )
 
 
 def unit_of(model: Model) -> str:

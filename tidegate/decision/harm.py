@@ -1,12 +1,13 @@
 """Harm by kind: what a change costs if the data is at fault, if the world's inputs moved, if the concept did.
 
 - *fault*: the column is repaired and the night scored once more, `tidegate.decision.effect.effect_of_drift`.
-- *covariate*: what the metric and the KPI come to on the reference's labelled out-of-fold rows once these are weighed to
-  look like the window. "Not estimable" where too few of them do. It assumes that the same inputs lead to the same
+- *covariate*: what the metric and the KPI come to on the reference's labelled out-of-fold rows once these are weighed
+  to look like the window. "Not estimable" where too few of them do. It assumes that the same inputs lead to the same
   outcomes as ever.
 - *concept*: from labels alone, when they have come.
 
-Where the alarm's cause does not tell which it is, all that apply are told, and the largest that can be estimated counts.
+Where the alarm's cause does not tell which it is, all that apply are told, and the largest that can be estimated
+counts.
 """
 
 from __future__ import annotations
@@ -35,9 +36,6 @@ BINS = 20
 """Groups of rows of like score, each of which has an outcome of its own to be expected."""
 FEWEST_BLOCKS = 5.0
 """Effective blocks of nights below which an expectation has no usable error."""
-READINGS: dict[Cause | str, tuple[str, ...]] = {"upstream": ("fault",), "concept": ("concept",)}
-"""The kinds that a suspected cause leaves open; of any other, a fault and the world's inputs."""
-OPEN = ("fault", "covariate")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,14 +88,17 @@ class Harm:
 
 
 def kinds_of(cause: Cause | str) -> tuple[str, ...]:
-    """The kinds of harm that a suspected cause leaves open.
+    """The kinds of harm that a suspected cause leaves open to what moved without labels.
+
+    Features that drift may be the source's or the world's doing: inputs alone do not tell. Only what speaks of how data
+    is made (missing values, unseen categories, many columns at once) is surely upstream.
 
     Examples
     --------
     >>> kinds_of("upstream"), kinds_of("population")
     (('fault',), ('fault', 'covariate'))
     """
-    return READINGS.get(cause, OPEN)
+    return ("fault",) if cause == "upstream" else ("fault", "covariate")
 
 
 def not_estimable(model: Model, kind: str, reason: str) -> Effect:
@@ -131,13 +132,19 @@ def row_gain(model: Model, scores: Floats, labels: Floats, threshold: float | Fl
 
 
 def covariate_effect(
-    model: Model, known: Labelled, weights: Weights, scores: Floats, usual: float, least: float, confidence: float = 0.95
+    model: Model,
+    known: Labelled,
+    weights: Weights,
+    scores: Floats,
+    usual: float,
+    least: float,
+    confidence: float = 0.95,
 ) -> Effect:
     """What the window's inputs cost per row if inputs lead to the same outcomes as ever: usual − expected.
 
     What the model's scores explain is taken from the window itself (the mean outcome of reference rows of like
-    score); the weighted reference carries the rest. Right if either is (Robins, Rotnitzky & Zhao 1994; Dudík, Langford &
-    Li 2011), and less noisy than the weighted mean alone.
+    score); the weighted reference carries the rest. Right if either is (Robins, Rotnitzky & Zhao 1994; Dudík,
+    Langford & Li 2011), and less noisy than the weighted mean alone.
 
     Parameters
     ----------
@@ -169,8 +176,8 @@ def covariate_effect(
     low, high = estimate.lower(alpha), estimate.upper(alpha)
     unit, share = unit_of(model), found.harm / abs(usual) if usual else math.nan
     words = (
-        f"if the world's inputs moved: {'a loss' if found.harm > 0 else 'a gain'} of {abs(found.harm):.3g} {unit} a row "
-        f"({abs(share):.1%} of the usual) is expected{_metric_words(model, known, w)}"
+        f"if the world's inputs moved: {'a loss' if found.harm > 0 else 'a gain'} of {abs(found.harm):.3g} {unit} "
+        f"{PER_ROW} ({abs(share):.1%} of the usual) is expected{_metric_words(model, known, w)}"
     )
     size = least * abs(usual)
     material = bool(usual) and found.harm >= size and low > 0
@@ -210,7 +217,7 @@ def _expected(gain: Floats, w: Floats, seen: Floats, now: Floats, blocks: Index)
     cell = of * bins + at
 
     def table(values: Floats) -> Floats:
-        return np.bincount(cell, values, count * bins).reshape(count, bins)
+        return np.bincount(cell, values, count * bins).reshape(count, bins).astype(np.float64)
 
     rows, gains, weight, weighed = table(np.ones(len(gain))), table(gain), table(w), table(w * gain)
 

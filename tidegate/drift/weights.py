@@ -221,9 +221,7 @@ def _tilt(weight: Floats, margins: Floats, limit: float) -> Floats:
     return np.asarray(found, dtype=np.float64)
 
 
-def _check(
-    reference: pa.Table, current: pa.Table, names: list[str], blocks: ArrayLike | None, folds: int
-) -> None:
+def _check(reference: pa.Table, current: pa.Table, names: list[str], blocks: ArrayLike | None, folds: int) -> None:
     for side, table in (("reference", reference), ("window", current)):
         missing = sorted(set(names) - set(table.column_names))
         if missing or not names:

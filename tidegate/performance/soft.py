@@ -41,7 +41,8 @@ def weighted_tally(
     --------
     >>> from tidegate.performance.metrics import roc_auc
     >>> labels = {"column": "y", "source": {"files": "y"}, "classes": [0, 1], "positive": 1}
-    >>> model = Model.model_validate({"name": "m", "dataset": "d", "kind": "binary", "features": ["x"], "label": labels})
+    >>> body = {"name": "m", "dataset": "d", "kind": "binary", "features": ["x"], "label": labels}
+    >>> model = Model.model_validate(body)
     >>> sure = weighted_tally(model, np.array([0.2, 0.8]), np.array([0.0, 1.0]))
     >>> half = weighted_tally(model, np.array([0.2, 0.8]), np.array([0.5, 0.5]))
     >>> roc_auc(sure), roc_auc(half)
