@@ -116,14 +116,14 @@ def _error(costs: Floats) -> Estimate:
 
 
 def _error_rise(off: Floats, residuals: Floats | None) -> Floats:
-    """Mean over the residuals r of |off + r| − |r|, for each row; |off| without residuals."""
+    """Mean over the residuals r of |off − r| − |r|, for each row; |off| without residuals."""
     if residuals is None or not len(residuals):
         return np.abs(off)
     r = np.sort(residuals)
-    n, below = len(r), np.searchsorted(r, -off)
+    n, below = len(r), np.searchsorted(r, off)
     sums = np.concatenate([[0.0], np.cumsum(r)])
-    # Residuals below −off are turned: Σ|off + r| = Σ(off + r) − 2·Σ(off + r over those).
-    total = n * off + sums[-1] - 2 * (below * off + sums[below])
+    # Σ|off − r|: those below off as they are, those above turned.
+    total = 2 * (below * off - sums[below]) - (n * off - sums[-1])
     return np.asarray(total / n - np.abs(r).mean(), dtype=np.float64)
 
 

@@ -123,7 +123,8 @@ def density_ratio(
     logits = _logits(x, categorical, n, reference_blocks, folds, rng)
     limit = math.sqrt(n)
     margins = Basis.plain(x, categorical, np.arange(n + m) >= n).margins(x)
-    ratio = np.exp(np.clip(logits + margins @ _tilt(np.exp(logits[:n]), margins, limit), -50, 50))
+    told = logits + margins @ _tilt(np.exp(logits[:n]), margins, limit)
+    ratio = np.exp(np.minimum(told - told[:n].max(), 50.0))
     mean = float(ratio[:n].mean())
     off |= ratio[n:] > limit * mean
     kept = np.minimum(ratio[:n], limit * mean)
