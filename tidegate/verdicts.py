@@ -67,7 +67,8 @@ class Effect:
 
     ``material`` says whether it reaches the size that the model's owner called worth a page; ``kind`` by what
     reasoning it was estimated (empty: neither), ``low`` and ``high`` bound it. What is not ``estimable`` has NaN for
-    its value.
+    its value. ``benign``: by every reasoning that applies it is surely below that size; unlike "not material", which
+    may only mean that it is not known to reach it.
     """
 
     value: float
@@ -78,6 +79,7 @@ class Effect:
     low: float = math.nan
     high: float = math.nan
     estimable: bool = True
+    benign: bool = False
 
 
 @dataclass(frozen=True, slots=True)

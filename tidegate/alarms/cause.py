@@ -38,27 +38,32 @@ def by_cause(signals: Sequence[Graded], features: int, standing: Mapping[str, Ca
         Cause of the open incident that has a signal, by the signal's key.
     """
     out: dict[Cause, list[Graded]] = {}
-    rest = []
-    for g in signals:
-        known = standing.get(g.signal.key)
-        if not g.signal.worse:
-            out.setdefault("improvement", []).append(g)
-        elif known is not None:
-            out.setdefault(known, []).append(g)
-        else:
-            rest.append(g)
-    worse = [g.signal for g in signals if g.signal.worse]
+    found = causes([g.signal for g in signals], features, standing)
+    for g, cause in zip(signals, found, strict=True):
+        out.setdefault(cause, []).append(g)
+    return out
+
+
+def causes(signals: Sequence[Signal], features: int, standing: Mapping[str, Cause]) -> list[Cause]:
+    """The suspected cause of each signal, by the rules of `by_cause`."""
+    worse = [s for s in signals if s.worse]
     source = _of_the_source(worse, features)
     columns = {s.column for s in source}
     began = min((s.since for s in source), default="")
     of_source = {s.key for s in source}
-    context = [s for s in worse if s.key not in of_source and s.column not in columns]
-    for g in rest:
-        s = g.signal
+    world = _of_the_world([s for s in worse if s.key not in of_source and s.column not in columns])
+    out: list[Cause] = []
+    for s in signals:
+        known = standing.get(s.key)
         consequence = bool(source) and s.since >= began and (s.monitor != "feature" or s.column in columns)
-        cause: Cause = "concept" if s.column == GAP else _of_the_world(context)
-        cause = "upstream" if s.key in of_source or consequence else cause
-        out.setdefault(cause, []).append(g)
+        if not s.worse:
+            out.append("improvement")
+        elif known is not None:
+            out.append(known)
+        elif s.key in of_source or consequence:
+            out.append("upstream")
+        else:
+            out.append("concept" if s.column == GAP else world)
     return out
 
 

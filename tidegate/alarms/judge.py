@@ -11,13 +11,15 @@ from tidegate.alarms.incidents import ITSELF, Event, Incident, Judged, Rules, Sc
 from tidegate.alarms.severity import LOUDNESS, Graded, graded
 from tidegate.alarms.told import Told, after, days, in_run, unheard
 from tidegate.alarms.words import next_command, sentence, size_of, subjects_of
-from tidegate.verdicts import Alarm, Cause, Severity, Signal
+from tidegate.decision.effect import PER_ROW
+from tidegate.verdicts import Alarm, Cause, Effect, Severity, Signal
 
 
 def judge(signals: Sequence[Signal], standing: Standing, rules: Rules, window: str) -> Judged:
     """What a model's signals on one window come to.
 
-    Signals of one suspected cause are one alarm. A page or ticket opens an incident, or joins
+    Signals of one suspected cause are one alarm; those that cost most come first, which matters
+    where a cap leaves room for some. A page or ticket opens an incident, or joins
     the one that is open and then says nothing unless it is louder than what this group was
     told, data is at fault again after a night that was not, something else pages and the group
     has not been woken for a third of the cooldown, a snooze is over, or nobody has acknowledged
@@ -56,10 +58,18 @@ def judge(signals: Sequence[Signal], standing: Standing, rules: Rules, window: s
     return Judged(tuple(night.alarms), tuple(night.incidents.values()), tuple(night.events))
 
 
-def _order(g: Graded) -> tuple[int, int, float, str]:
+def _order(g: Graded) -> tuple[int, int, float, float, str]:
+    """The loudest first: faults and proven harm, then what costs most a row, then what is the farthest off."""
     urgent = {"fault": 0, "harm": 1}.get(g.signal.kind, 2)
     z = abs(g.signal.z)
-    return -LOUDNESS[g.severity], urgent, -(0.0 if math.isnan(z) else z), g.signal.key
+    return -LOUDNESS[g.severity], urgent, -_cost(g.signal.effect), -(0.0 if math.isnan(z) else z), g.signal.key
+
+
+def _cost(effect: Effect | None) -> float:
+    """What an effect costs a row, to be held against others of the same model; 0 where that is not known."""
+    if effect is None or not effect.estimable or not effect.unit.endswith(PER_ROW) or math.isnan(effect.value):
+        return 0.0
+    return effect.value
 
 
 def _loudest(found: Sequence[Graded]) -> Graded:
@@ -246,7 +256,9 @@ def _alarm(
 ) -> Alarm:
     signals = [g.signal for g in found]
     first = signals[0]
-    effects = sorted((s.effect for s in signals if s.effect), key=lambda e: (not e.material, -abs(e.value)))
+    effects = sorted(
+        (s.effect for s in signals if s.effect), key=lambda e: (not e.material, not e.estimable, -_cost(e))
+    )
     number = incident.number if incident else None
     upstream = cause == "upstream"
     return Alarm(

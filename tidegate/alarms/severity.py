@@ -40,8 +40,9 @@ def severity_of(signal: Signal) -> Severity:
     """The severity that the evidence alone gives.
 
     A page takes a fault, proven harm, or evidence certified for the budget that lasts and
-    has a material effect. What is worse and lasts is a ticket. An improvement is never more
-    than a line in the digest.
+    has a material effect. What is worse and lasts is a ticket, also where its effect is not
+    estimable; but one whose effect is surely too small to matter is benign, a line in the digest. So
+    is an improvement. A fault and proven harm are never benign.
 
     Examples
     --------
@@ -57,14 +58,18 @@ def severity_of(signal: Signal) -> Severity:
     material = signal.effect is not None and signal.effect.material
     if signal.kind in ("fault", "harm") or (signal.certified and signal.persistent and material):
         return "page"
-    return "ticket" if signal.persistent else "digest"
+    return "ticket" if signal.persistent and not _benign(signal) else "digest"
+
+
+def _benign(signal: Signal) -> bool:
+    return signal.effect is not None and signal.effect.estimable and signal.effect.benign
 
 
 def graded(signal: Signal, mutes: Sequence[Mute], freezes: Sequence[Freeze]) -> Graded:
     """The severity after mutes and freeze periods, which lower it to the digest and say so."""
     severity, night = severity_of(signal), date.fromisoformat(signal.window)
     if severity == "digest":
-        return Graded(signal, severity, "it has not lasted" if signal.worse else "an improvement never pages")
+        return Graded(signal, severity, _quiet(signal))
     for mute in mutes:
         if mute.covers(signal):
             return Graded(signal, "digest", f"{mute.subject} muted by {mute.by} until {mute.until}: {mute.reason}")
@@ -74,8 +79,24 @@ def graded(signal: Signal, mutes: Sequence[Mute], freezes: Sequence[Freeze]) -> 
     return Graded(signal, severity, _missing(signal) if severity == "ticket" else "")
 
 
+def _quiet(signal: Signal) -> str:
+    """Why something is no more than a line in the digest."""
+    if not signal.worse:
+        return "an improvement never pages"
+    if not signal.persistent:
+        return "it has not lasted"
+    return f"benign: {signal.effect.words if signal.effect else ''}"
+
+
 def _missing(signal: Signal) -> str:
     """What a ticket lacks for a page."""
+    effect = signal.effect
     if not signal.certified:
         return "its threshold is not certified for the budget"
-    return "no effect on the model is known" if signal.effect is None else "its effect is too small to matter"
+    if effect is None:
+        return "no effect on the model is known"
+    if not effect.estimable:
+        return "its effect is not estimable"
+    if effect.value > 0 >= effect.low:
+        return "its effect is not proven: it may be nothing"
+    return "its effect is too small to matter"

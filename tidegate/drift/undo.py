@@ -33,13 +33,11 @@ def undone(column: pa.ChunkedArray, reference: ColumnProfile, rng: np.random.Gen
     >>> undone(pa.chunked_array([[30.0, 10.0, 40.0, 20.0]]), reference, np.random.default_rng(0)).to_pylist()
     [3.0, 1.0, 4.0, 2.0]
     """
-    if not len(column) or not reference.present or reference.axis.of == "length":
+    if not undoable(column, reference):
         return column
     if reference.axis.kind == "category":
         return _undone_categories(column, reference, rng)
     kind = column.type
-    if pa.types.is_temporal(kind):
-        return column  # when rows came is not a thing to undo
     x = np.array(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
     usable = np.isfinite(x)
     filled = _filled(~usable, reference, rng)
@@ -56,6 +54,36 @@ def undone(column: pa.ChunkedArray, reference: ColumnProfile, rng: np.random.Gen
     if pa.types.is_boolean(kind):
         return pa.chunked_array([pc.greater(made, 0.5)])
     return pa.chunked_array([(pc.round(made) if pa.types.is_integer(kind) else made).cast(kind)])
+
+
+def undoable(column: pa.ChunkedArray, reference: ColumnProfile) -> bool:
+    """Whether `undone` changes anything: what is given back as it is says nothing of what a fault would cost."""
+    if not len(column) or not reference.present or reference.axis.of == "length":
+        return False
+    if reference.axis.kind == "category":
+        return any(n != OTHER for n in reference.names)
+    return not pa.types.is_temporal(column.type)  # when rows came is not a thing to undo
+
+
+def scrambled(column: pa.ChunkedArray, reference: ColumnProfile, rng: np.random.Generator) -> pa.ChunkedArray:
+    """The column drawn anew from the reference, whatever it says: all that a row's own value told is gone.
+
+    Only for categories that are `undoable`; OTHER is left out, missing values come as often as in the reference.
+
+    Examples
+    --------
+    >>> from tidegate.profile.column import category_column
+    >>> from tidegate.profile.grid import Axis
+    >>> reference = category_column({"a": 3, "b": 1}, 0, Axis("category"), 10)
+    >>> made = scrambled(pa.chunked_array([["c"] * 400]), reference, np.random.default_rng(0)).to_pylist()
+    >>> sorted(set(made)), 280 < made.count("a") < 320
+    (['a', 'b'], True)
+    """
+    counts = {str(n): c for n, c in reference.counts.items() if n != OTHER}
+    names = [*counts, None]
+    share = np.array([*counts.values(), reference.missing], dtype=np.float64)
+    codes = rng.choice(len(names), len(column), p=share / share.sum())
+    return pa.chunked_array([pa.array(names, pa.string()).take(pa.array(codes)).cast(column.type)])
 
 
 def _filled(missing: NDArray[np.bool_], reference: ColumnProfile, rng: np.random.Generator) -> NDArray[np.bool_]:

@@ -88,7 +88,7 @@ def fault_signal(window: str, quality: Verdict) -> Signal:
     nan = math.nan
     reason = "; ".join(quality.reasons[:3])
     words = "the window is blocked: not scored, not learned from"
-    effect = Effect(1.0, "of the window's rows", words, True)
+    effect = Effect(1.0, "of the window's rows", words, True, "fault")
     return Signal(
         window, "quality", "batch", "checks", "fault", nan, nan, nan, nan, window, True, True, effect, True, reason
     )
@@ -100,7 +100,8 @@ def harm_signal(window: str, since: str, decay: Verdict) -> Signal:
     change, best, margin = float(n["change"]), float(n["upper"]), float(n["margin"])
     worst = 2 * change - best
     low, high = sorted((best if change < 0 else -best, worst if change < 0 else -worst))
-    effect = Effect(abs(change), str(n["metric"]), f"{decay.reasons[0]}, on matured labels", abs(change) >= margin)
+    words, size = f"{decay.reasons[0]}, on matured labels", abs(change)
+    effect = Effect(size, str(n["metric"]), words, size >= margin, "concept", -best, 2 * size + best)
     return Signal(
         window, "performance", str(n["metric"]), f"change of {n['metric']}", "harm", change, low, high, math.nan, since,
         True, True, effect, True, f"over {n['blocks']} blocks of nights",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -13,22 +14,25 @@ import pyarrow as pa
 from tidegate.adapters.detectors import Detectors
 from tidegate.adapters.packages import Loaded
 from tidegate.alarms.calibration import VERSION, Calibration
+from tidegate.alarms.cause import causes
 from tidegate.alarms.evidence import Excess, Floats, excesses
 from tidegate.alarms.incidents import rules_of
 from tidegate.alarms.series import Series
 from tidegate.config.model import Model
 from tidegate.decision.effect import effect_of_loss
+from tidegate.decision.harm import Harm
 from tidegate.performance.tally import total
 from tidegate.steps.calibrate import ensure_limits
 from tidegate.steps.decide import decay, labelled_nights
 from tidegate.steps.effect import Night, night_of, usual_worth, worth
+from tidegate.steps.harms import record_harms
 from tidegate.steps.measure import matured, nightly_tallies
 from tidegate.steps.observe import Observed, observe
 from tidegate.steps.score import scored_by
 from tidegate.steps.scores import FINDINGS, past_scores
 from tidegate.steps.signals import drift_words, fault_signal, gap_signal, harm_signal, signal_of, size_of
 from tidegate.steps.stores import Stores
-from tidegate.verdicts import Alarm, Finding, Outcome, Signal
+from tidegate.verdicts import Alarm, Cause, Finding, Outcome, Signal
 from tidegate.windows import Window
 
 ASKED = 12
@@ -45,31 +49,39 @@ def watch(stores: Stores, model: Model, window: Window, now: datetime) -> list[A
     quality = stores.data_records.verdict(model.dataset, "quality", window.id)
     champion = scored_by(stores, model, window) or stores.champion(model.name)
     signals: list[Signal] = []
+    harms: dict[str, tuple[Cause, Harm]] = {}
     if quality is not None and not quality.passed:
         signals.append(fault_signal(window.id, quality))
     elif quality is not None and champion is not None:
-        signals += _drift(stores, model, champion, window, now)
+        found, harms = _drift(stores, model, champion, window, now)
+        signals += found
     signals += _harm(stores, model, window)
     platform = stores.project.platform
     rules = rules_of(model, stores.project.dataset(model.dataset), platform)
+    record_harms(stores, model, window, signals, harms, now)
     freezes = platform.freezes
     return stores.incidents.night(signals, rules, window.id, owner=model.owner, freezes=freezes, known_at=now)
 
 
-def _drift(stores: Stores, model: Model, champion: tuple[int, Loaded], window: Window, now: datetime) -> list[Signal]:
-    """Findings of every running set of limits are stored; the active one's make signals."""
+def _drift(
+    stores: Stores, model: Model, champion: tuple[int, Loaded], window: Window, now: datetime
+) -> tuple[list[Signal], dict[str, tuple[Cause, Harm]]]:
+    """Findings of every running set of limits are stored; the active one's make signals, with what they cost."""
     package = champion[1]
     seen = observe(stores, model, package, window)
     running = ensure_limits(stores, model, champion, window, now)
+    # Read when the first set has something to ask, and once.
+    night = cache(lambda: night_of(stores, model, champion, seen, window))
     sets = [_Set(stores, model, d, seen, window) for d in running if d.body["version"] == VERSION]
-    told = [s.signals(champion) for s in sets]
+    told = [s.signals(champion[1], night) for s in sets]
     found = [f for s, t in zip(sets, told, strict=True) for f in s.findings(package, t)]
     if not sets:
         why = "nothing is calibrated: too few nights of reference"
         found = _uncalibrated(seen, window, package, OTHER.format(model.name) if running else why)
     table = pa.Table.from_pylist([{k: getattr(f, k) for k in FINDINGS.names} for f in found], schema=FINDINGS)
     stores.lake.put("findings", model.name, window.id, table, now)
-    return [signal for s, t in zip(sets, told, strict=True) if s.detectors.since for signal in t.values()]
+    active = [(s, t) for s, t in zip(sets, told, strict=True) if s.detectors.since]
+    return [signal for _, t in active for signal in t.values()], {k: v for s, _ in active for k, v in s.harms.items()}
 
 
 class _Set:
@@ -81,28 +93,40 @@ class _Set:
         self.tonight = _scores(self.limits, seen, window)
         nights, past = past_scores(stores, model, self.limits, detectors.number, window)
         self.past_limit = excesses(self.limits, [*nights, window.id], np.vstack([past, self.tonight]))
+        self.harms: dict[str, tuple[Cause, Harm]] = {}
 
-    def signals(self, champion: tuple[int, Loaded]) -> dict[Excess, Signal]:
-        """What is past its limit and surely above its margin, with what it costs where that may page."""
-        night: Night | None = None
-        effect = _design_effect(champion[1])
-        asked, out = 0, {}
+    def signals(self, package: Loaded, night: Callable[[], Night]) -> dict[Excess, Signal]:
+        """What is past its limit and surely above its margin, with what it costs where that lasts."""
+        effect = _design_effect(package)
+        out: dict[Excess, Signal] = {}
         for excess in self.past_limit:
-            value = _value(self.seen, excess.series)
-            size = size_of(excess.series, value, self.seen.pairs, self.model.monitors, effect)
-            if not size.matters:
-                continue
-            costs = None
-            if excess.lasts and self.limits.certified and asked < ASKED:
-                night = night or night_of(self.stores, self.model, champion, self.seen, self.window)
-                costs, asked = night.effect(excess.series, value), asked + 1
-            out[excess] = signal_of(self.window.id, excess, size, costs, certified=self.limits.certified)
+            size = size_of(excess.series, self.value(excess), self.seen.pairs, self.model.monitors, effect)
+            if size.matters:
+                out[excess] = signal_of(self.window.id, excess, size, None, certified=self.limits.certified)
+        lasting = [e for e in out if e.lasts][:ASKED]
+        if lasting and (self.detectors.since or self.limits.certified):
+            cause_of = dict(zip(out, self._causes(list(out.values())), strict=True))
+            for e in lasting:
+                harm = night().harm(e.series, self.value(e), cause_of[e], e.since)
+                if harm is not None:
+                    out[e] = replace(out[e], effect=harm.effect)
+                    self.harms[out[e].key] = (cause_of[e], harm)
         return out
+
+    def _causes(self, signals: list[Signal]) -> list[Cause]:
+        """The suspected causes, as those who are told will be told them."""
+        dataset = self.stores.project.dataset(self.model.dataset)
+        rules = rules_of(self.model, dataset, self.stores.project.platform)
+        known = self.stores.incidents.standing(rules, self.window.id).incidents
+        return causes(signals, rules.features, {k: i.cause for i in known if i.status != "closed" for k in i.keys})
+
+    def value(self, excess: Excess) -> float:
+        return _value(self.seen, excess.series)
 
     def findings(self, package: Loaded, told: Mapping[Excess, Signal]) -> list[Finding]:
         """A finding for each series; it fails when it is among what is told."""
         failed = {e.series for e in told}
-        material = {e.series: s.effect.material for e, s in told.items() if s.effect is not None}
+        material = {e.series: s.effect.material for e, s in told.items() if s.effect is not None and s.effect.estimable}
         totals = {e.series: e.score for e in self.past_limit if e.kind == "gradual"}
         out = []
         for series, z in zip(self.limits.series, self.tonight.tolist(), strict=True):
