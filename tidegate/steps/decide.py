@@ -185,8 +185,8 @@ def _evidence(
     # A candidate that did not pass has shown what its rows were worth: growth counts from it.
     learned = max(int(v["body"]["rows"]) for v in stores.records.versions(model.name))
     out = {"decay": decay(stores, model, champion, labelled)}
-    for kind in ("gap", "harm"):
-        found = stores.records.verdict(model.name, kind, window.id)
+    for kind, night in (("gap", matured(stores, model, window)), ("harm", window)):
+        found = stores.records.verdict(model.name, kind, night.id)
         if found is not None:
             out[kind] = Verdict(found.outcome, found.reasons)
     return out | {"more_data": judge_growth(model, learned, sum(labelled.values()))}

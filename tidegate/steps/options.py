@@ -133,12 +133,14 @@ class Weighing:
     def _fix_data(self) -> Option | None:
         """What mending the data is worth, where a fault in them has an estimated cost tonight."""
         harms = self.stores.records.verdict(self.model.name, "harm", self.window.id)
-        faults = [h for h in (harms.numbers.get("harms") or [] if harms else []) if h.get("kind") == "fault"]
-        known = [h for h in faults if h.get("estimable") and h.get("value") is not None]
+        told = harms.numbers["harms"] if harms else []
+        # What the source is suspected of: read as a fault, any drift would ask for its data to be mended.
+        faults = [h for h in told if h["kind"] == "fault" and h["cause"] == "upstream" and h["counts"]]
+        known = [h for h in faults if h["estimable"] and h["value"] is not None and math.isfinite(h["value"])]
         if not faults:
             return None
         if not known:
-            return unknown(self.model, "fix_data", self.rows, faults[0].get("words", "not estimable"))
+            return unknown(self.model, "fix_data", self.rows, faults[0]["words"])
         worst = max(known, key=lambda h: float(h["value"]))
         low, high = (float(worst[k]) if worst.get(k) is not None else math.nan for k in ("low", "high"))
         blocks = max(self.model.gate.min_blocks, 2)
