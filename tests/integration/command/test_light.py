@@ -8,7 +8,8 @@ import pytest
 HEAVY = ("prefect", "mlflow", "great_expectations", "evidently", "pandas", "sklearn", "deltalake", "shap", "fairlearn")
 VERBS = (
     "ingest", "score", "nightly", "retrain", "approve", "reject", "freeze", "unfreeze", "evidence", "explain",
-    "mitigate", "recalibrate", "ci", "replay", "status", "findings", "lineage", "report", "quarantine", "config", "version",
+    "mitigate", "recalibrate", "ci", "replay", "status", "findings", "lineage", "report", "quarantine", "config",
+    "version",
 )  # fmt: skip
 
 
