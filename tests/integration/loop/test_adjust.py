@@ -200,7 +200,10 @@ def test_a_moved_threshold_keeps_the_scores_bit_for_bit(bank):
 
 def test_nights_after_the_fit_count_with_what_the_package_ships(bank, day):
     version = adjusted(bank, LAST - 2, "recalibrate").version
-    rows, _ = judged(bank, version, LAST)
+    rows, check = judged(bank, version, LAST)
+    # A map keeps the order of the rows: whatever the scores' bins do to it, the ranks are the same.
+    ranks = [line for line in check.lines if line.name in ("roc_auc", "pr_auc")]
+    assert [(line.role, line.observed, line.se, line.outcome) for line in ranks] == [("other", 0.0, 0.0, "pass")] * 2
     assert rows.nights() == [day(i) for i in range(LAST - 8, LAST)]
     late = rows.night >= day(LAST - 2)
     assert set(rows.our_cut[late].tolist()) == {bank.package(version).spec["threshold"]}
