@@ -89,6 +89,7 @@ def faults(rng: np.random.Generator, stale: pa.Table) -> list[tuple[str, str, st
         out.append(("unit change", f"× {factor:g}", number, lambda t, r, f=factor: put(
             t, number, as_type(t, number, numbers(t, number) * f))))  # fmt: skip
     for share in (0.2, 0.5, 0.9):
+
         def nulls(t: pa.Table, r: np.random.Generator, share: float = share) -> pa.Table:
             kept = pa.array(r.random(t.num_rows) >= share)
             return put(t, either, pc.if_else(kept, t[either], pa.scalar(None, t[either].type)).combine_chunks())
@@ -109,6 +110,7 @@ def faults(rng: np.random.Generator, stale: pa.Table) -> list[tuple[str, str, st
         out += [("null burst", f"{share:.0%}", either, nulls), ("default value", f"{share:.0%}", either, default)]
         out.append(("stale values", f"{share:.0%}", either, old))
     for part in (0.25, 0.5, 1.0):
+
         def remap(t: pa.Table, r: np.random.Generator, part: float = part) -> pa.Table:
             names = sorted(set(stale[category].to_pylist()) - {None})
             turned = names[: max(2, round(part * len(names)))]
@@ -164,7 +166,9 @@ def tilted(tried: Trial, split: Split, nights: list[str], strength: float, rng: 
     gain = row_gain(t.model, scores, labels, cut)
     usual = split.usual_worth
     realised = (usual - float(p @ gain)) / abs(usual)
-    effect = effect_of_inputs(t.model, reference_of(t, split, rng), rows.take(pa.array(drawn)), scores[drawn], usual, rng)
+    effect = effect_of_inputs(
+        t.model, reference_of(t, split, rng), rows.take(pa.array(drawn)), scores[drawn], usual, rng
+    )
     return Cell(name, f"tilt {strength:g}", column, realised, effect, usual)
 
 
@@ -242,6 +246,7 @@ def summary(cells: list[Cell]) -> dict[str, object]:
 def show(rows: list[dict[str, object]]) -> None:
     print(f"{'fault':22} {'magnitude':13} cells estim. mater. realised estimated ratio within 2 called material")
     for r in rows:
+
         def cell(key: str, form: str, r: dict[str, object] = r) -> str:
             return "–" if r[key] is None else format(r[key], form)
 
