@@ -34,7 +34,7 @@ from tidegate.alarms.series import Series  # noqa: E402
 from tidegate.config.home import Home  # noqa: E402
 from tidegate.decision.harm import row_gain  # noqa: E402
 from tidegate.performance.tally import total  # noqa: E402
-from tidegate.steps.covariates import ROWS, effect_of_inputs, labelled_of  # noqa: E402
+from tidegate.steps.covariates import ROWS, WINDOW_ROWS, effect_of_inputs, labelled_of  # noqa: E402
 from tidegate.steps.effect import Night, worth  # noqa: E402
 from tidegate.steps.outcomes import tally_table  # noqa: E402
 from tidegate.steps.stores import open_stores  # noqa: E402
@@ -161,7 +161,7 @@ def tilted(tried: Trial, split: Split, nights: list[str], strength: float, rng: 
         level = np.nan_to_num((x - np.nanmean(x)) / np.nanstd(x)) * rng.choice([-1.0, 1.0])
     p = np.exp(strength * np.clip(level, -3, 3))
     p /= p.sum()
-    drawn = rng.choice(len(p), 3000, p=p)
+    drawn = rng.choice(len(p), WINDOW_ROWS, p=p)
     cut = float(t.package.spec["threshold"])
     gain = row_gain(t.model, scores, labels, cut)
     usual = split.usual_worth

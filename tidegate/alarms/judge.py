@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from tidegate.alarms.cause import by_cause
 from tidegate.alarms.incidents import ITSELF, Event, Incident, Judged, Rules, Scope, Standing, What
-from tidegate.alarms.severity import LOUDNESS, Graded, graded
+from tidegate.alarms.severity import BENIGN, LOUDNESS, Graded, graded
 from tidegate.alarms.told import Told, after, days, in_run, unheard
 from tidegate.alarms.words import next_command, sentence, size_of, subjects_of
 from tidegate.decision.effect import PER_ROW
@@ -233,6 +233,8 @@ class _Night:
         told = {
             m for a in self.standing.alarms for m in a.members
             if a.cause == cause and 0 <= days(a.window, self.window) < max(self.rules.cooldown, 1)
+            # That it lasts and is benign is news after a first night of which nothing was known.
+            and (not found[0].why.startswith(BENIGN) or a.why_not_page.startswith(BENIGN))
         }  # fmt: skip
         if any(g.signal.subject not in told for g in found):
             self.alarms.append(_alarm(cause, found, self.rules, None, "digest", found[0].why))

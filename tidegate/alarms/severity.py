@@ -11,6 +11,9 @@ from tidegate.verdicts import Severity, Signal
 
 LOUDNESS: dict[Severity, int] = {"digest": 0, "ticket": 1, "page": 2}
 
+BENIGN = "benign: "
+"""How the reason of a line in the digest begins that costs surely too little to matter."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mute:
@@ -85,7 +88,7 @@ def _quiet(signal: Signal) -> str:
         return "an improvement never pages"
     if not signal.persistent:
         return "it has not lasted"
-    return f"benign: {signal.effect.words if signal.effect else ''}"
+    return f"{BENIGN}{signal.effect.words if signal.effect else ''}"
 
 
 def _missing(signal: Signal) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,7 +31,7 @@ def alarms(
     since: Annotated[str | None, typer.Option(help="Only from this date on, YYYY-MM-DD.")] = None,
     as_json: Json = False,
 ) -> None:
-    """What is wrong with a model, the loudest first: how much, since when, why, what to do."""
+    """What is wrong with a model, the loudest and costliest first: how much, since when, why, what to do."""
     stores = stores_of(ctx)
     settings = stores.project.model(model)
     first = day(since, "--since")
@@ -39,7 +39,8 @@ def alarms(
     told = stores.records.alarms(model)
     found = told if everything else _newest([a for a in told if a.incident in live])
     found = [a for a in found if first is None or a.window >= first.isoformat()]
-    found.sort(key=lambda a: (-_loudness(a.severity), a.window))
+    cost = _costs(stores, model)
+    found.sort(key=lambda a: (-_loudness(a.severity), -cost(a), a.window))
     # What another model saw of the same data concerns this one, too.
     known = {a.incident for a in told}
     others = [i for i in live.values() if (i.scope, i.name) == ("dataset", settings.dataset) and i.number not in known]
@@ -69,24 +70,43 @@ def incidents(
 @group.command("show")
 def show_incident(ctx: typer.Context, number: Number, as_json: Json = False) -> None:
     """One incident: what it is, who is in it, what happened to it."""
-    stored = incidents_of(stores_of(ctx))
+    stores = stores_of(ctx)
+    stored = incidents_of(stores)
     incident = stored.get(number)
     events = [
         {"at": h.at.isoformat(timespec="seconds"), "window": h.event.window, "what": h.event.what, "by": h.event.by,
          "note": h.event.note}
         for h in stored.history(number)
     ]  # fmt: skip
+    effect = _effect_of(stores, number)
     if as_json:
-        show([asdict(incident) | {"events": events}], as_json)
+        show([asdict(incident) | {"effect": effect, "events": events}], as_json)
         return
     more = f" and {len(incident.members) - SHOWN} more" if len(incident.members) > SHOWN else ""
     lines = _row(incident) | {"until": incident.until, "closed by": incident.closed_by}
-    lines |= {"subjects": ", ".join(incident.members[:SHOWN]) + more, "text": incident.text}
+    lines |= {"subjects": ", ".join(incident.members[:SHOWN]) + more, "text": incident.text, "effect": effect}
     for key, value in lines.items():
         if value:
             typer.echo(f"{key:10} {clean(value)}")
     typer.echo("")
     show([{k: clean(v) for k, v in e.items()} for e in events], as_json)
+
+
+def _costs(stores: Stores, model: str) -> Callable[[Alarm], float]:
+    """What an alarm's subjects were found to cost a night on its window; 0 where that is not known."""
+    known = {
+        (window, h["subject"]): h["per_night"] or 0.0
+        for window, verdict in stores.records.verdicts(model, "harm").items()
+        for h in reversed(verdict.numbers["harms"])
+        if h["counts"]
+    }
+    return lambda a: max((known.get((a.window, m), 0.0) for m in a.members), default=0.0)
+
+
+def _effect_of(stores: Stores, number: int) -> str:
+    """What was last told of an incident's effect, to whichever model's people."""
+    told = [a for m in stores.project.models() for a in stores.records.alarms(m) if a.incident == number]
+    return next((a.effect for a in sorted(told, key=lambda a: a.window, reverse=True) if a.effect), "")
 
 
 def _loudness(severity: Severity) -> int:

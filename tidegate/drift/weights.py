@@ -96,7 +96,8 @@ def density_ratio(
     Returns
     -------
     Weights
-        Fewer than 50 rows of a side: NaN weights and the reason. Columns that do not vary: weights of one.
+        Fewer than 50 rows of a side, or too many window rows outside the reference by a value of their own: NaN
+        weights and the reason. Columns that do not vary: weights of one.
 
     Raises
     ------
@@ -120,6 +121,8 @@ def density_ratio(
     tables = [reference.select(names), current.select(names)]
     x, categorical = encoded(pa.concat_tables(tables, promote_options="permissive"))
     off = _outside(x, categorical, n)
+    if off.mean() > MOST_OFF_SUPPORT:  # no fit makes up for that
+        return Weights(np.full(n, math.nan), off, math.nan, math.nan, math.nan, _reason(math.inf, float(off.mean())))
     logits = _logits(x, categorical, n, reference_blocks, folds, rng)
     limit = math.sqrt(n)
     margins = Basis.plain(x, categorical, np.arange(n + m) >= n).margins(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, timedelta
 
 import numpy as np
@@ -20,13 +21,13 @@ from tidegate.training.thresholds import cuts_of
 from tidegate.verdicts import Effect
 from tidegate.windows import Window
 
-ROWS = 6000
+ROWS = 4000
 """Reference rows that are weighed, drawn evenly over its nights."""
-NIGHTS = 120
+NIGHTS = 90
 """Reference nights that they are read from, in whole blocks: a longer history costs no more."""
 RECENT = 7
 """Newest nights that a window's inputs are taken from, at most: from the night on which the drift began."""
-WINDOW_ROWS = 3000
+WINDOW_ROWS = 2000
 KEPT = 4
 
 Known = tuple[pa.Table, Labelled]
@@ -60,19 +61,29 @@ class Covariates:
         rng = np.random.default_rng([model.estimator.seed, self.window.date.toordinal()])
         if rows.num_rows > WINDOW_ROWS:
             rows = rows.take(pa.array(np.sort(rng.permutation(rows.num_rows)[:WINDOW_ROWS])))
-        member = rng.integers(0, max(members_of(package), 1), rows.num_rows)
-        return effect_of_inputs(
-            model, known, rows, package.member_scores(rows, member) if rows.num_rows else np.zeros(0), self.usual, rng
-        )
+
+        def scores() -> NDArray[np.float64]:
+            return package.member_scores(rows, rng.integers(0, max(members_of(package), 1), rows.num_rows))
+
+        return effect_of_inputs(model, known, rows, scores, self.usual, rng)
 
 
 def effect_of_inputs(
-    model: Model, known: Known, rows: pa.Table, scores: NDArray[np.float64], usual: float, rng: np.random.Generator
+    model: Model,
+    known: Known,
+    rows: pa.Table,
+    scores: Callable[[], NDArray[np.float64]],
+    usual: float,
+    rng: np.random.Generator,
 ) -> Effect:
-    """The covariate reading of rows with their scores, against reference rows whose outcome is known."""
+    """The covariate reading of rows against reference rows whose outcome is known; scores only where they serve."""
     table, labelled = known
     weights = density_ratio(table, rows, rng=rng, columns=columns_of(model, table), reference_blocks=labelled.blocks)
-    return covariate_effect(model, labelled, weights, scores, usual, model.alarms.min_effect, model.monitors.confidence)
+    if not weights.estimable:
+        return not_estimable(model, "covariate", weights.reason)
+    return covariate_effect(
+        model, labelled, weights, scores(), usual, model.alarms.min_effect, model.monitors.confidence
+    )
 
 
 def columns_of(model: Model, table: pa.Table) -> list[str]:
@@ -107,7 +118,8 @@ def _read(stores: Stores, model: Model, package: Loaded) -> Known | None:
     mine = outcomes.filter(pc.is_in(outcomes["event_window"], pa.array(nights, pa.string())))
     rng = np.random.default_rng(model.estimator.seed)
     mine = mine.take(pa.array(np.sort(rng.permutation(mine.num_rows)[:ROWS])))
-    stored = stores.data.read("batches", model.dataset, nights) if nights else None
+    columns = ["row_id", *model.features]
+    stored = stores.data.read("batches", model.dataset, nights, columns=columns) if nights else None
     if stored is None or not stored.num_rows:
         return None
     at = pc.index_in(mine["row_id"], stored["row_id"].combine_chunks())

@@ -31,7 +31,7 @@ from tidegate.windows import Window
 
 Floats = NDArray[np.float64]
 
-DRAWS = 3
+DRAWS = 2
 """Times that a column is repaired, where that goes by lot."""
 
 

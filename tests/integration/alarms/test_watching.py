@@ -1,5 +1,7 @@
 """From a night's rows to alarms: limits, findings, signals, incidents, and what people do about limits."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -178,3 +180,93 @@ def test_what_if_judges_the_stored_nights_under_another_budget(shop, open_shop):
 def test_watching_a_night_that_was_never_ingested_tells_nothing(shop):
     window = shop.calendar.window("2024-03-30")
     assert watch(shop.stores, shop.model, window, evening_of(window)) == []
+
+
+# -- what it costs ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def easy_shop(quiet_shop, tmp_path, loop_of):
+    """A copy of the quiet shop whose owner is woken for half of the usual KPI only."""
+    root = tmp_path / "easy"
+    shutil.copytree(quiet_shop.root, root)
+    path = root / "configs" / "models" / "bought.yaml"
+    path.write_text(path.read_text().replace("{group: shopkeepers}", "{group: shopkeepers, min_effect: 0.5}"))
+    return loop_of(root, "bought")
+
+
+def harms(loop, night):
+    return loop.stores.records.verdict(loop.name, "harm", night)
+
+
+def new_channel(frame, rng):
+    return frame.assign(channel=frame["channel"].where(rng.random(len(frame)) < 0.6, "kiosk"))
+
+
+def other_mix(frame, rng):
+    return frame.assign(channel=rng.choice(["web", "app", "mail"], len(frame), p=[0.15, 0.45, 0.4]))
+
+
+def unheard_of(frame, rng):
+    """Both occur, but hardly ever together."""
+    return frame.assign(channel="mail", pages=9)
+
+
+def test_what_a_page_costs_is_told_by_kind_and_kept_for_the_decision(shop, open_shop):
+    certify(shop)
+    told = run(shop, open_shop, (50, 51), unit_change)
+    [page] = told[1]
+    assert "if this is a fault" in page.effect
+    assert "EUR a night" in page.effect
+    assert "if the world's inputs moved: not estimable" in page.effect
+    assert harms(shop, "2024-02-20") is None  # nothing had lasted yet
+    kept = harms(shop, "2024-02-21")
+    assert kept.outcome == "fail"
+    fault = next(h for h in kept.numbers["harms"] if h["subject"] == "price" and h["kind"] == "fault")
+    assert fault["low"] <= fault["value"] <= fault["high"]
+    assert fault["per_night"] == pytest.approx(120 * fault["value"])
+    assert fault["horizon"] == pytest.approx(28 * fault["per_night"])
+    assert fault["estimable"]
+    assert fault["material"]
+    assert fault["counts"]
+    world = next(h for h in kept.numbers["harms"] if h["subject"] == "price" and h["kind"] == "covariate")
+    assert not world["estimable"]
+    assert world["value"] is None
+
+
+@pytest.mark.parametrize("certified", [True, False])
+def test_drift_of_a_column_that_the_model_hardly_uses_is_a_line_in_the_digest(shop, open_shop, certified):
+    if certified:
+        certify(shop)
+    told = run(shop, open_shop, (50, 51, 52), new_channel)
+    assert {a.severity for alarms in told for a in alarms} == {"digest"}
+    found = [a for alarms in told[1:] for a in alarms]
+    assert any(a.why_not_page.startswith("benign: if this is a fault") for a in found), found
+    assert harms(shop, "2024-02-22").outcome == "pass"
+    assert all(h["benign"] for h in harms(shop, "2024-02-22").numbers["harms"] if h["subject"] == "channel")
+
+
+def test_other_customers_are_benign_when_neither_reading_leaves_room_for_harm(easy_shop, open_shop):
+    certify(easy_shop)
+    told = run(easy_shop, open_shop, (50, 51, 52), other_mix)
+    assert {a.severity for alarms in told for a in alarms} == {"digest"}
+    kinds = {h["kind"] for h in harms(easy_shop, "2024-02-22").numbers["harms"] if h["subject"] == "channel"}
+    assert kinds == {"fault", "covariate"}
+
+
+def test_what_is_not_estimable_is_a_ticket_with_its_reason(easy_shop, open_shop):
+    certify(easy_shop)
+    told = run(easy_shop, open_shop, (50, 51), unheard_of)
+    [ticket] = [a for a in told[1] if a.severity != "digest"]
+    assert ticket.severity == "ticket"
+    assert "not estimable" in ticket.effect
+    assert "of its rows are where the reference has none" in ticket.effect or "effective" in ticket.effect
+    assert harms(easy_shop, "2024-02-21").outcome != "fail"
+
+
+def test_a_restated_night_gives_the_same_harms(shop, open_shop):
+    certify(shop)
+    run(shop, open_shop, (50, 51), unit_change)
+    before = harms(shop, "2024-02-21")
+    shop.night(51, again=True)
+    assert harms(shop, "2024-02-21") == before

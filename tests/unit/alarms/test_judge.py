@@ -9,6 +9,7 @@ from tidegate.alarms.incidents import Standing
 from tidegate.alarms.judge import judge
 from tidegate.alarms.severity import Mute
 from tidegate.config.platform import Freeze
+from tidegate.verdicts import Effect
 
 
 def told(alarms):
@@ -390,3 +391,40 @@ def test_a_late_night_of_a_run_that_was_told_and_is_over_pages_nobody(store, mak
         store.night(n)
     assert [a.severity for a in store.night(1, make.fault(1))] == []
     assert store.incidents[1].status == "closed"
+
+
+def cost(value, **more):
+    return Effect(value, "USD a row", f"{value:g} USD a row", **{"material": True, **more})
+
+
+def test_what_costs_most_comes_first_whatever_is_the_farthest_from_its_limit(store, make):
+    found = [make.drift(0, f"c{i}", z=20.0 - i, effect=cost(v)) for i, v in enumerate((0.1, 0.7, 0.3))]
+    (alarm,) = store.night(0, *found)
+    assert alarm.members == ("c1", "c2", "c0")
+    assert alarm.effect == "0.7 USD a row"
+
+
+def test_the_cap_leaves_room_for_what_costs_most_after_faults_and_proven_harm(store, make):
+    cheap = make.drift(0, "humid", statistic="missing", z=30.0, effect=cost(0.1), since=make.day(0))
+    dear = make.drift(0, "temp", z=4.0, effect=cost(0.9), since=make.day(-5))
+    store.rules = replace(make.rules, caps={"night": 1})
+    found = store.night(0, cheap, dear)
+    assert [(a.severity, a.cause) for a in found] == [("page", "population"), ("ticket", "upstream")]
+    other = make.Store(replace(make.rules, caps={"night": 1}))
+    found = other.night(0, dear, make.harm(0, since=make.day(-9)), make.fault(0))
+    assert [(a.severity, a.cause) for a in found] == [("page", "upstream"), ("ticket", "population")]
+
+
+def test_an_effect_that_is_not_known_never_comes_before_one_that_is(store, make):
+    unknown = cost(float("nan"), material=False, estimable=False)
+    (alarm,) = store.night(0, make.drift(0, "a", z=30.0, effect=unknown), make.drift(0, "b", effect=cost(0.2)))
+    assert (alarm.members, alarm.effect) == (("b", "a"), "0.2 USD a row")
+
+
+def test_a_benign_drift_is_told_once_more_when_it_is_known_to_be_so(store, make):
+    benign = cost(0.0, material=False, benign=True)
+    assert [a.why_not_page for a in store.night(0, make.drift(0, persistent=False))] == ["it has not lasted"]
+    (line,) = store.night(1, make.drift(1, effect=benign))
+    assert (line.severity, line.why_not_page, line.incident) == ("digest", "benign: 0 USD a row", None)
+    assert store.night(2, make.drift(2, effect=benign)) == []
+    assert told(store.night(3, make.drift(3, effect=cost(0.4)))) == [("page", "population")]

@@ -91,8 +91,9 @@ def test_missing_and_infinite_values_and_constant_columns():
     def odd(n):
         x = np.where(rng.random(n) < 0.3, np.nan, rng.normal(size=n))
         x[:5] = np.inf
-        return pa.table({"x": pa.array(x, from_pandas=True), "same": np.ones(n), "none": pa.array([None] * n, pa.float64()),
-                         "text": pa.array([None if k else "a" for k in rng.random(n) < 0.2], pa.string())})  # fmt: skip
+        text = pa.array([None if k else "a" for k in rng.random(n) < 0.2], pa.string())
+        nothing = pa.array([None] * n, pa.float64())
+        return pa.table({"x": pa.array(x, from_pandas=True), "same": np.ones(n), "none": nothing, "text": text})
 
     found = density_ratio(odd(2000), odd(800), rng=rng)
     assert np.isfinite(found.weight).all()
