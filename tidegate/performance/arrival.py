@@ -147,7 +147,7 @@ def _nightly(value: Floats, inside: NDArray[np.bool_], night: NDArray[np.int64],
 
 def early_groups(age: Floats, curve: Arrival) -> dict[str, NDArray[np.bool_]]:
     """Rows whose label came by an age, for a few ages at which labels are neither none nor all; NaN ages are out."""
-    ages = [a for a, s in zip(curve.age, curve.share, strict=True) if 0.05 < s / max(curve.ever, 1e-12) < 0.95]
+    ages = [a for a, s in zip(curve.age, curve.share, strict=True) if 0.02 < s / max(curve.ever, 1e-12) < 0.98]
     chosen = sorted({ages[i] for i in np.linspace(0, len(ages) - 1, min(CUTS, len(ages))).astype(int)}) if ages else []
     return {f"by night {a}": age <= a for a in chosen}
 
