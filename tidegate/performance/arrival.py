@@ -94,7 +94,12 @@ class Difference:
 
 
 def differences(
-    value: Floats, groups: Mapping[str, NDArray[np.bool_]], night: NDArray[np.int64], block: int, margin: float
+    value: Floats,
+    groups: Mapping[str, NDArray[np.bool_]],
+    night: NDArray[np.int64],
+    block: int,
+    margin: float,
+    times: int = 1,
 ) -> list[Difference]:
     """Where the mean of `value` within a group differs from the rest by more than `margin`.
 
@@ -108,6 +113,8 @@ def differences(
     groups : mapping of str to ndarray of bool, shape (n,)
     night : ndarray of int, shape (n,)
         The date of each row, as a number of days.
+    times : int
+        How many such questions the error is shared over.
 
     Returns
     -------
@@ -117,7 +124,7 @@ def differences(
     known = np.isfinite(value)
     value, night = value[known], night[known]
     out = []
-    level = ERROR / 2 / max(len(groups), 1)
+    level = ERROR / 2 / max(len(groups), 1) / times
     for what, member in groups.items():
         inside = member[known]
         if not inside.any() or inside.all():

@@ -32,6 +32,7 @@ def test_performance_or_labels_without_features_are_the_concept(make, moved):
 def test_outcomes_that_stay_worse_than_estimated_are_the_concept_although_features_drift(make, moved):
     gap = replace(make.harm(), subject=GAP)
     assert causes([make.drift(), gap]) == {"population": {"distance"}, "concept": {GAP}}
+    gap = replace(gap, since=make.fault().since)
     assert causes([make.fault(), gap])["upstream"] == {"batch", GAP}, "what is fed with broken data tells nothing"
 
 
