@@ -19,6 +19,7 @@ from tidegate.steps.approval import approve
 from tidegate.steps.candidate import look_at, train_and_register
 from tidegate.steps.case import Case
 from tidegate.steps.decide import decide_window
+from tidegate.steps.estimate import estimate
 from tidegate.steps.ingest import ingest
 from tidegate.steps.labels import collect_labels
 from tidegate.steps.measure import measure
@@ -56,6 +57,7 @@ class Loop:
         w = self.calendar.window(day_of(i))
         arrived = collect_labels(self.stores, self.model, w, evening_of(w))
         measure(self.stores, self.model, w, evening_of(w))
+        estimate(self.stores, self.model, w, evening_of(w))
         return arrived
 
     def night(self, i: int, *, again: bool = False) -> dict[str, Any]:

@@ -94,7 +94,12 @@ class Difference:
 
 
 def differences(
-    value: Floats, groups: Mapping[str, NDArray[np.bool_]], night: NDArray[np.int64], block: int, margin: float
+    value: Floats,
+    groups: Mapping[str, NDArray[np.bool_]],
+    night: NDArray[np.int64],
+    block: int,
+    margin: float,
+    times: int = 1,
 ) -> list[Difference]:
     """Where the mean of `value` within a group differs from the rest by more than `margin`.
 
@@ -108,6 +113,8 @@ def differences(
     groups : mapping of str to ndarray of bool, shape (n,)
     night : ndarray of int, shape (n,)
         The date of each row, as a number of days.
+    times : int
+        How many such questions the error is shared over.
 
     Returns
     -------
@@ -117,7 +124,7 @@ def differences(
     known = np.isfinite(value)
     value, night = value[known], night[known]
     out = []
-    level = ERROR / 2 / max(len(groups), 1)
+    level = ERROR / 2 / max(len(groups), 1) / times
     for what, member in groups.items():
         inside = member[known]
         if not inside.any() or inside.all():
@@ -147,7 +154,7 @@ def _nightly(value: Floats, inside: NDArray[np.bool_], night: NDArray[np.int64],
 
 def early_groups(age: Floats, curve: Arrival) -> dict[str, NDArray[np.bool_]]:
     """Rows whose label came by an age, for a few ages at which labels are neither none nor all; NaN ages are out."""
-    ages = [a for a, s in zip(curve.age, curve.share, strict=True) if 0.05 < s / max(curve.ever, 1e-12) < 0.95]
+    ages = [a for a, s in zip(curve.age, curve.share, strict=True) if 0.02 < s / max(curve.ever, 1e-12) < 0.98]
     chosen = sorted({ages[i] for i in np.linspace(0, len(ages) - 1, min(CUTS, len(ages))).astype(int)}) if ages else []
     return {f"by night {a}": age <= a for a in chosen}
 

@@ -108,7 +108,7 @@ def _selective(model: Model, old: pa.Table, curve: Arrival) -> tuple[list[Differ
         kinds = {f"share of {classes[c]}": (np.where(has, label == c, np.nan), margins.missing_margin) for c in shown}
     early = []
     for what, (value, margin) in kinds.items():
-        for d in differences(value, ages, night, block, margin):
+        for d in differences(value, ages, night, block, margin, len(kinds)):
             early.append(Difference(f"{what} among labels {d.what}", d.inside, d.outside, d.estimate, d.n, d.proven))
     return coverage, early
 

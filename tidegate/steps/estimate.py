@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from tidegate.adapters.packages import Loaded
 from tidegate.config.model import Model
-from tidegate.performance.gap import LEAST, Chart, NightGap, advantage, chart, loudest
+from tidegate.performance.gap import LEAST, Chart, NightGap, Yardstick, advantage, chart, loudest
 from tidegate.performance.metrics import METRICS, metrics
 from tidegate.steps.expectation import Expectation, expectation, watched_metrics
 from tidegate.steps.measure import matured
@@ -23,6 +23,9 @@ from tidegate.steps.stores import Stores
 from tidegate.training.thresholds import cuts_of
 from tidegate.verdicts import Verdict
 from tidegate.windows import Window
+
+BEYOND = 2.0
+"""Estimates that were off by more than so many times their stated error are not what they say they are."""
 
 SCHEMA = pa.schema(
     [
@@ -76,7 +79,8 @@ def _estimate(stores: Stores, model: Model, event: Window, past: Mapping[str, Ve
     tally = expected.tally(stores, event.id, rows)
     values = {k: v for k, v in metrics(model.kind, tally).items() if math.isfinite(v) and k in expected.yardsticks}
     # The rest is made of the same chances: it is trusted as the primary metric is.
-    trust = {name: judge_trust(model, name, version, past) for name in {*watched_metrics(model), "kpi"}}
+    asked = {model.metric.primary, *watched_metrics(model), "kpi"}
+    trust = {n: judge_trust(model, n, version, past, expected.yardsticks.get(n)) for n in asked}
     first = trust[model.metric.primary]
     effect = float(package.spec.get("design_effect") or math.nan)
     out = [
@@ -93,11 +97,14 @@ def _scored_by(stores: Stores, model: Model, rows: pa.Table) -> tuple[int, Loade
     return version, stores.package(model.name, version, rows["package"][0].as_py())
 
 
-def judge_trust(model: Model, metric: str, version: int, past: Mapping[str, Verdict]) -> Verdict:
+def judge_trust(
+    model: Model, metric: str, version: int, past: Mapping[str, Verdict], known: Yardstick | None
+) -> Verdict:
     """Whether estimates of a metric were better than the constant, the reference's realised value.
 
     Judged on the matured nights of the champion, or while it has too few on those of all champions: passes when the
-    squared error is surely lower, at the confidence that actions are taken at.
+    squared error is surely lower, at the confidence that actions are taken at, and at most `BEYOND` times what the
+    estimates stated. Where both are far off the better one is no good either.
     """
     block, nights, of = model.gate.block_nights, _nights(past, metric, version), "its own"
     found = advantage(nights, block)
@@ -116,6 +123,12 @@ def judge_trust(model: Model, metric: str, version: int, past: Mapping[str, Verd
     words = (
         f"{metric} was off by {off:.4f} on {len(nights)} matured nights ({of}), the reference's value by {constant:.4f}"
     )
+    stated = math.sqrt(sum(known.se(g.n) ** 2 for g in nights.values()) / len(nights)) if known else math.nan
+    numbers["stated"] = stated
+    if off > BEYOND * stated:
+        return Verdict(
+            "fail", (f"estimates are not trusted: {words}; {off / stated:.1f} times the error stated",), numbers
+        )
     if found.upper(1 - model.decision.confidence) < 0:
         return Verdict("pass", (f"estimates are trusted: {words}",), numbers)
     return Verdict("fail", (f"estimates are not trusted: {words}",), numbers)

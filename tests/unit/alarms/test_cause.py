@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.alarms.cause import by_cause
+from tidegate.alarms.cause import GAP, by_cause
 from tidegate.alarms.severity import graded
 
 
@@ -25,6 +27,13 @@ def test_features_that_drift_with_what_follows_are_the_population(make, moved):
 def test_performance_or_labels_without_features_are_the_concept(make, moved):
     assert causes([make.harm(), moved]) == {"concept": {"roc_auc", "prediction"}}
     assert causes([make.drift(0, "label", "label")]) == {"concept": {"label"}}
+
+
+def test_outcomes_that_stay_worse_than_estimated_are_the_concept_although_features_drift(make, moved):
+    gap = replace(make.harm(), subject=GAP)
+    assert causes([make.drift(), gap]) == {"population": {"distance"}, "concept": {GAP}}
+    gap = replace(gap, since=make.fault().since)
+    assert causes([make.fault(), gap])["upstream"] == {"batch", GAP}, "what is fed with broken data tells nothing"
 
 
 def test_predictions_alone_are_the_model(moved):

@@ -49,7 +49,7 @@ def test_every_metric_is_estimated_within_what_a_chunk_of_5000_leaves_open(a_mod
         chance = np.std(found) / math.sqrt(len(found))
         scale = {"kpi": 20, "log_loss": 2}.get(name, 1)  # of a row's own spread
         assert abs(np.mean(found)) < 3 * chance + 0.004 * scale, name
-        assert np.std(found) < 0.012 * scale, name
+        assert np.std(found) < 0.016 * scale, name
 
 
 def test_a_shift_of_the_inputs_is_seen_and_uncalibrated_scores_would_tell_another_story(a_model, curves):
