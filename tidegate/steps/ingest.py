@@ -49,7 +49,7 @@ def _passed(stores: Stores, dataset: Dataset, window: Window) -> Verdict | None:
 
 def _judge(stores: Stores, dataset: Dataset, window: Window) -> tuple[Verdict, pa.Table, pa.Table]:
     try:
-        frame = read_window(dataset.source, window, stores.home)
+        frame = read_window(dataset.source, window, stores.home, f"rows/{dataset.name}")
     except Unreadable as fault:
         # Data that cannot be read is bad data: the window is blocked until a good file comes.
         return Verdict("fail", (f"NO_DATA: {fault}",)), pa.table({}), QUARANTINE.empty_table()
