@@ -9,13 +9,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tasks.night import decide_window, ingest_batch, score_batch, watch_window
-from tasks.retrain import gate_candidate, promote_version, train_and_register
+from tasks.retrain import (
+    adjust_champion,
+    gate_candidate,
+    promote_version,
+    roll_back_champion,
+    train_and_register,
+)
 from tidegate.adapters.leases import Lease
 from tidegate.config.home import Home
 from tidegate.errors import SourceError
+from tidegate.steps.adjust import What
 from tidegate.steps.approval import Asked, ask
 from tidegate.steps.candidate import training_failed, turn
 from tidegate.steps.freeze import frozen
+from tidegate.steps.rollback import former
 from tidegate.steps.stores import open_stores
 from tidegate.verdicts import Alarm, Decision, Verdict
 
@@ -42,15 +50,20 @@ def ingested(home: Home, dataset: str, window: str, now: datetime) -> Verdict:
 
 
 def night(home: Home, model_name: str, window: str, now: datetime) -> Night:
-    """One night: ingest → score → labels, performance → drift, alarms → decision → retrain."""
+    """One night: ingest → score → labels, performance → drift, alarms → decision → what it says."""
     model = open_stores(home).project.model(model_name)
     quality = ingested(home, model.dataset, window, now)
     scored = score_batch(home, model_name, window, now) if quality.passed else None
     alarms = watch_window(home, model_name, window, now)
     decision = decide_window(home, model_name, window, now)
-    if decision.action not in ("retrain", "regate"):
+    if decision.action in ("retrain", "regate"):
+        tried = retrain(home, model_name, window, now, decision.reason, again=decision.action == "regate")
+    elif decision.action in ("recalibrate", "move_threshold"):
+        tried = adjusted(home, model_name, window, now, decision.action, decision.reason)
+    elif decision.action == "roll_back":
+        tried = rolled_back(home, model_name, window, now, decision.reason)
+    else:
         return Night(window, quality, scored, tuple(alarms), decision)
-    tried = retrain(home, model_name, window, now, decision.reason, again=decision.action == "regate")
     return Night(
         window, quality, scored, tuple(alarms), decision, tried.version, tried.gate, tried.promoted, tried.asked
     )
@@ -58,7 +71,7 @@ def night(home: Home, model_name: str, window: str, now: datetime) -> Night:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What came of a retrain: the version, the gate's verdict, whether it was promoted or waits for people."""
+    """What came of a change of the model: the version, the verdict, whether it is champion or waits for people."""
 
     version: int | None
     gate: Verdict
@@ -84,10 +97,48 @@ def retrain(home: Home, model_name: str, window: str, now: datetime, reason: str
             version = waiting or train_and_register(home, model_name, window, now, reason)
         except SourceError as fault:
             return Attempt(None, training_failed(stores, stores.project.model(model_name), window, fault, now))
-        verdict = gate_candidate(home, model_name, version, window, now)
-        if not verdict.passed:
-            return Attempt(version, verdict)
-        return _passed(home, model_name, version, window, now, reason, verdict, lease)
+        return _gated(home, model_name, version, window, now, reason, lease)
+
+
+def adjusted(home: Home, model_name: str, window: str, now: datetime, what: What, reason: str) -> Attempt:
+    """Recalibrate the champion or move its threshold: a candidate that is gated as one that was trained."""
+    stores = open_stores(home)
+    model = stores.project.model(model_name)
+    with stores.leases.holding(f"retrain/{model_name}", model.owner) as lease:
+        if lease is None:
+            return Attempt(None, Verdict("inconclusive", (f"another run is retraining {model_name}",)))
+        waiting, why = turn(stores, model_name, window, again=False, what=what)
+        if why:
+            return Attempt(waiting, Verdict("inconclusive", (why,)))
+        try:
+            version = waiting or adjust_champion(home, model_name, window, now, what, reason)
+        except SourceError as fault:
+            return Attempt(None, training_failed(stores, model, window, fault, now))
+        return _gated(home, model_name, version, window, now, reason, lease)
+
+
+def rolled_back(home: Home, model_name: str, window: str, now: datetime, reason: str) -> Attempt:
+    """Make the former champion the champion again, where the model is promoted without asking; else say so."""
+    stores = open_stores(home)
+    model = stores.project.model(model_name)
+    stopped = frozen(stores, model, now)
+    if stopped or model.promotion != "automatic":
+        why = stopped or f"promotion: {model.promotion}, so a person has to roll {model_name} back"
+        return Attempt(None, Verdict("inconclusive", (f"not rolled back: {why}",)))
+    with stores.leases.holding(f"retrain/{model_name}", model.owner) as lease:
+        if lease is None:
+            return Attempt(None, Verdict("inconclusive", (f"another run is retraining {model_name}",)))
+        if former(stores, model) is None:
+            return Attempt(None, Verdict("inconclusive", ("there is no former champion to go back to",)))
+        version = roll_back_champion(home, model_name, window, now, "automatic", reason, lease)
+        return Attempt(version, Verdict("pass", (f"rolled back to version {version}: {reason}",)), promoted=True)
+
+
+def _gated(home: Home, model_name: str, version: int, window: str, now: datetime, reason: str, lease: Lease) -> Attempt:
+    verdict = gate_candidate(home, model_name, version, window, now)
+    if not verdict.passed:
+        return Attempt(version, verdict)
+    return _passed(home, model_name, version, window, now, reason, verdict, lease)
 
 
 def _passed(

@@ -1,4 +1,4 @@
-"""Tasks of a retrain: train, gate, register, promote."""
+"""Tasks of a change of the model: train or adjust, gate, register, promote, roll back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks.night import at
 from tidegate.adapters.leases import Lease
 from tidegate.config.home import Home
-from tidegate.steps import candidate, promote
+from tidegate.steps import adjust, candidate, promote, rollback
 from tidegate.verdicts import Verdict
 
 
@@ -34,3 +34,20 @@ def promote_version(
     """Make a challenger the champion; returns the plan's new revision."""
     stores, model, night = at(home, model_name, window)
     return promote.promote(stores, model, version, night, now, why={"reason": reason}, by=by, lease=lease).revision
+
+
+@task(cache_policy=NO_CACHE)
+def adjust_champion(home: Home, model_name: str, window: str, now: datetime, what: adjust.What, reason: str) -> int:
+    """Register the champion with a calibration map or another threshold; returns its version."""
+    return adjust.adjust(*at(home, model_name, window), now, what, reason=reason).version
+
+
+@task(cache_policy=NO_CACHE)
+def roll_back_champion(
+    home: Home, model_name: str, window: str, now: datetime, by: str, reason: str, lease: Lease
+) -> int:
+    """Make the former champion the champion again; returns its version."""
+    stores, model, night = at(home, model_name, window)
+    plan = rollback.roll_back(stores, model, night, now, why={"reason": reason}, by=by, lease=lease)
+    assert plan.champion is not None
+    return plan.champion

@@ -29,6 +29,7 @@ from tidegate.adapters.modelfile import REFUSE, TRUSTED, build, check_files, ref
 from tidegate.errors import IntegrityError, RegistryError
 from tidegate.lineage.digest import folder_digest
 from tidegate.lineage.usercode import load_copied
+from tidegate.training.recalibration import wrong_map
 from tidegate.training.scoring import design, score
 
 KEPT = 16
@@ -61,7 +62,7 @@ class Loaded:
         return np.asarray(alone[member % len(members), np.arange(len(member))])
 
     def reference(self, name: str) -> pa.Table:
-        """`profile` or `outcomes` of the training."""
+        """`profile` or `outcomes` of the training; of an adjusted package also `adjustment`."""
         return _read(self.folder / "tidegate" / "reference" / f"{name}.parquet")
 
 
@@ -165,4 +166,7 @@ def _spec_of(thing: str, path: Path) -> dict[str, Any]:
         raise RegistryError(thing, "a spec.json", f"{type(fault).__name__}: {fault}", REFUSE) from None
     if missing:
         raise RegistryError(thing, "a spec.json with all its keys", f"none of {', '.join(missing)}", REFUSE)
+    wrong = wrong_map(spec["kind"], spec["calibration"]) if spec.get("calibration") is not None else ""
+    if wrong:
+        raise RegistryError(thing, "a calibration map with a slope above 0 and an offset", wrong, REFUSE)
     return spec

@@ -234,6 +234,7 @@ def _lineage(spec: Mapping[str, Any], digest: str) -> dict[str, Any]:
         "rows": spec.get("rows"),
         "threshold": spec.get("threshold"),
         "group_thresholds": spec.get("group_thresholds"),
+        **{k: spec[k] for k in ("calibration", "adjusts") if k in spec},
         "params": spec.get("params"),
         "seed": spec.get("seed"),
         "features": spec.get("features"),

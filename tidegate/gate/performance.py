@@ -10,7 +10,7 @@ F1 are shown and do not decide. Not enough evidence is inconclusive, never a pas
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -43,6 +43,7 @@ def performance(
     spent: Sequence[tuple[str, float]],
     window: str,
     taken: float = math.inf,
+    same: Collection[str] = (),
 ) -> Check:
     """Judge a candidate against the champion, on its `look`-th look.
 
@@ -62,6 +63,9 @@ def performance(
         The date of this look, ``YYYY-MM-DD``.
     taken : float
         What the ledger has of this look: no more is spent, whatever the settings say by now.
+    same : collection of str
+        Metrics that cannot differ by what the candidate is: their gain is 0 ± 0, whatever the bins of the scores do to
+        them, and the error goes to the other metric that counts.
 
     Returns
     -------
@@ -78,14 +82,14 @@ def performance(
         raise UsageError("look at a candidate", "1 or more", str(look))
     if look > gate.looks:
         return _open(f"all {gate.looks} looks at this candidate are taken", judged, look)
-    found = _gains(model, judged, look)
+    found = _gains(model, judged, look, same)
     if isinstance(found, Check):
         return found
     attempts = model.retrain.max_per_year
     error = min(taken, share(gate, attempts, look, spent_in_year(spent, window)))
     last = share(gate, attempts, gate.looks, 0.0)
     alpha, last_alpha = gate.alpha * look_part(gate.looks, look), gate.alpha * look_part(gate.looks, gate.looks)
-    counts = [m for m in found.gains if m in (primary, "kpi")]
+    counts = [m for m in found.gains if m in (primary, "kpi") and m not in same] or [primary]
     better = []
     for m in counts:
         # Without error left nothing can be proven: no bound.
@@ -201,7 +205,7 @@ class _Gains:
                      for line in lines)  # fmt: skip
 
 
-def _gains(model: Model, judged: Judged, look: int) -> _Gains | Check:
+def _gains(model: Model, judged: Judged, look: int, same: Collection[str] = ()) -> _Gains | Check:
     """The paired gains, or the check where these rows cannot be judged."""
     bad = unusable(model, judged)
     if bad:
@@ -214,6 +218,7 @@ def _gains(model: Model, judged: Judged, look: int) -> _Gains | Check:
         return _open(few, judged, look, len(cuts))
     ours, theirs = judged.tallies(model, "ours"), judged.tallies(model, "theirs")
     gains = {m: gain_of(model.kind, m, ours, theirs, cuts) for m in _judged(model)}
+    gains = {m: replace(g, value=0.0, se=0.0) if m in same else g for m, g in gains.items()}
     # Of a metric that few blocks define (recall of rare positives) the spread between blocks says nothing.
     gains = {m: g if g.blocks >= gate.min_blocks else replace(g, se=math.nan) for m, g in gains.items()}
     labels = judged.label.astype(np.float64)

@@ -218,7 +218,11 @@ def outcome_of(event: Mapping[str, Any]) -> tuple[str, str]:
     """
     status, looks = event.get("status"), event.get("looks") or []
     if event.get("promoted"):
-        fate = {"retired": ", later replaced", "champion": ", in service at the end"}.get(str(status), "")
+        fate = {
+            "retired": ", later replaced",
+            "rolled_back": ", later rolled back",
+            "champion": ", in service at the end",
+        }.get(str(status), "")
         return "promoted", f"Promoted {day_name(event['promoted'])}{fate}"
     if status == "rejected":
         if looks and looks[-1].get("outcome") == "inconclusive":

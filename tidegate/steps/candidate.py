@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,8 @@ def register(
         "tidegate.revision": str(spec["code"]["revision"]),
         "tidegate.lock": str(spec["lock"]),
     }
+    if more and "adjusts" in more:
+        tags["tidegate.adjusts"] = f"version {more['adjusts']['version']}: {more['adjusts']['what']}"
     version, run_id = Registry(stores.home.state).register(
         model.name,
         folder,
@@ -98,17 +101,20 @@ def register(
     return version
 
 
-def turn(stores: Stores, model: str, window: str, *, again: bool) -> tuple[int | None, str]:
-    """Whose turn it is on a window: the version to look at (None: train one), and why nothing is to be done.
+def turn(stores: Stores, model: str, window: str, *, again: bool, what: str = "") -> tuple[int | None, str]:
+    """Whose turn it is on a window: the version to look at (None: make one), and why nothing is to be done.
 
     With `again` it is the version whose look is this window's: the one that had it, else the candidate that waits.
+    `what` names the adjustment that is asked for; without it a training is.
     """
     known = stores.records.versions(model)
-    found = _due(known, window) if again else next((v for v in known if v["body"]["window"] == window), None)
+    mine = [v for v in known if (v["body"].get("adjusts") or {}).get("what", "") == what]
+    found = _due(known, window) if again else next((v for v in mine if v["body"]["window"] == window), None)
     if found is None:
         return None, f"no candidate is due for a look on {window}" if again else ""
     if found["status"] not in ("candidate", "challenger"):
-        return found["version"], f"version {found['version']} was already trained on {window} and is {found['status']}"
+        made = f"made by {what}" if what else "trained"
+        return found["version"], f"version {found['version']} was already {made} on {window} and is {found['status']}"
     return found["version"], ""
 
 
@@ -133,9 +139,12 @@ def look_at(stores: Stores, model: Model, version: int, window: Window, now: dat
     The evidence (`gate_<look>.json`, a page, a model card) is logged to its run, its numbers to the logged model, its
     outcomes to the version. A look that a kill or an outage cut short is taken again on its own evening: on later
     nights it would be another one. In a replay of policy monthly, whose home shares its ingest, a champion's successor
-    is promoted without a gate, and says so.
+    is promoted without a gate, and says so. An adjustment (`tidegate.steps.adjust`) has one look.
     """
     record = next(v for v in stores.records.versions(model.name) if v["version"] == version)
+    once = bool(record["body"].get("adjusts"))
+    if once:
+        model = judged_once(model)
     looks: list[dict[str, Any]] = list(record["body"]["looks"])
     done = next((v for v in looks if v["window"] == window.id), None)
     if done:
@@ -152,6 +161,8 @@ def look_at(stores: Stores, model: Model, version: int, window: Window, now: dat
         found = gate(Case(stores, model, version, package, champion, window, len(looks) + 1), now)
         verdict = found.verdict
         look |= _summary(found)
+        if once and verdict.outcome == "inconclusive":
+            verdict = replace(verdict, reasons=(*verdict.reasons, STALE))
         _publish(stores, model, record, found, len(looks) + 1)
     looks.append(look | {"outcome": verdict.outcome, "reasons": list(verdict.reasons)})
     last = verdict.outcome == "inconclusive" and len(looks) >= model.gate.looks
@@ -159,6 +170,14 @@ def look_at(stores: Stores, model: Model, version: int, window: Window, now: dat
     next_look = calendar.shift(window, model.gate.look_every.days).id if status == "candidate" else None
     stores.records.set_status(model.name, version, status, looks=looks, next_look=next_look)
     return verdict
+
+
+STALE = "closed after its one look: by the next, an adjustment fitted on newer nights would be the better one"
+
+
+def judged_once(model: Model) -> Model:
+    """The model's settings for a candidate that has one look: it may spend the whole error of an attempt on it."""
+    return model.model_copy(update={"gate": model.gate.model_copy(update={"looks": 1})})
 
 
 COVERS = {"robustness": ("robustness", "leakage", "poisoning"), "servability": ("servability", "digests")}

@@ -25,7 +25,7 @@ from tidegate.performance.blocks import cut
 from tidegate.steps.bearing import bearing
 from tidegate.steps.case import Case
 from tidegate.steps.explain import explanations
-from tidegate.steps.holdout import HoldOut, against_baseline, hold_out
+from tidegate.steps.holdout import HoldOut, against_baseline, hold_out, kept_by
 from tidegate.steps.servable import servable
 from tidegate.verdicts import Verdict
 
@@ -122,7 +122,8 @@ def _on_rows(case: Case, hold: HoldOut | Verdict, timed: _Timed, taken: float) -
         if first:
             base = against_baseline(case)
             return first_performance(model, judged, base.judged if base else None)
-        return performance(model, judged, look=look, spent=_others(case), window=case.window.id, taken=taken)
+        same = kept_by(case)
+        return performance(model, judged, look=look, spent=_others(case), window=case.window.id, taken=taken, same=same)
 
     return [
         timed.check("performance", judge),

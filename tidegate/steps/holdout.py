@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -50,10 +51,56 @@ def hold_out(case: Case) -> HoldOut | Verdict:
     A candidate that gives no scores fails; a champion that gives none, or does not know a class, leaves nothing to
     compare with, which is inconclusive.
     """
+    adjusts = _adjusts(case)
     try:
-        return _against_constant(case) if case.champion is None else _against_champion(case, case.champion[1])
+        if case.champion is None:
+            return _against_constant(case)
+        if adjusts is not None:
+            return _against_adjusted(case, case.champion[1], adjusts)
+        return _against_champion(case, case.champion[1])
     except SourceError as fault:
         return Verdict("fail", (str(fault),))
+
+
+def kept_by(case: Case) -> tuple[str, ...]:
+    """Metrics that an adjustment cannot change: those of the ranks alone, of a binary model."""
+    return ("roc_auc", "pr_auc") if _adjusts(case) is not None and case.model.kind == "binary" else ()
+
+
+def _adjusts(case: Case) -> dict[str, Any] | None:
+    """What the candidate adjusts, if that is what it was made for: a mitigation of an adjusted package was not."""
+    record = next((v for v in case.stores.records.versions(case.model.name) if v["version"] == case.version), None)
+    return case.package.spec["adjusts"] if record is not None and record["body"].get("adjusts") else None
+
+
+def _against_adjusted(case: Case, champion: Loaded, adjusts: dict[str, Any]) -> HoldOut | Verdict:
+    """Labelled nights since the first that an adjustment was fitted on; both sides count with their means.
+
+    On nights of its fit the candidate counts with scores and thresholds that were fitted without the night, as its
+    `adjustment` has them; on later ones with its own. The champion counts as it serves: what is asked is whether its
+    threshold and its scores are still the right ones.
+    """
+    if adjusts["package"] != champion.digest:
+        why = f"it adjusts version {adjusts['version']}, which is not the champion any more"
+        return Verdict("inconclusive", (why,))
+    package, kept = case.package, case.package.reference("adjustment")
+    first, last = adjusts["nights"][0], adjusts["nights"][-1]
+    rows = _labelled(case, [n for n in labelled_nights(case.stores, case.model, case.window) if n >= first])
+    at = {row: i for i, row in enumerate(kept["row_id"].to_pylist())}
+    where = np.array([at.get(r, -1) for r in rows["row_id"].to_pylist()], dtype=np.int64)
+    inside = where >= 0
+    early = rows.filter(pa.array(inside))
+    late = rows.filter(pa.array(~inside & pc.greater(rows["window"], last).to_numpy(zero_copy_only=False)))
+    if not early.num_rows + late.num_rows:
+        return Verdict("inconclusive", ("no labelled row since the first night of the fit",))
+    ours = [scores_of(kept)[where[inside]], *([package.scores(late)] if late.num_rows else [])]
+    both = pa.concat_tables([early, late])
+    try:
+        theirs = champion.scores(both)
+    except SourceError as fault:
+        return Verdict("inconclusive", (f"the champion gives no scores: {fault}",))
+    our_cut = np.concatenate([kept["cut"].to_numpy()[where[inside]], cuts_of(package.spec, late)])
+    return _judged(case, both, np.concatenate(ours), theirs, our_cut, cuts_of(champion.spec, both))
 
 
 def _against_champion(case: Case, champion: Loaded) -> HoldOut | Verdict:
@@ -147,14 +194,19 @@ def _hold_out(
     case: Case, rows: pa.Table, fold: NDArray[np.int64], ours: Floats, theirs: Floats, champion: Loaded | None
 ) -> HoldOut:
     label, model = rows["label"].to_numpy(), case.model
+    our_cut = _cuts(model, case.package, rows, fold, ours, label)
+    return _judged(case, rows, ours, theirs, our_cut, _cuts(model, champion, rows, fold, theirs, label))
+
+
+def _judged(case: Case, rows: pa.Table, ours: Floats, theirs: Floats, our_cut: Floats, their_cut: Floats) -> HoldOut:
     judged = Judged(
         rows["window"].to_numpy(zero_copy_only=False),
-        label,
+        rows["label"].to_numpy(),
         ours,
         theirs,
-        _cuts(model, case.package, rows, fold, ours, label),
-        _cuts(model, champion, rows, fold, theirs, label),
-        {name: texts(rows[name]) for name in model.judged_segments},
+        our_cut,
+        their_cut,
+        {name: texts(rows[name]) for name in case.model.judged_segments},
         rows["row_id"].to_numpy(zero_copy_only=False),
     )
     return HoldOut(rows, judged)

@@ -76,6 +76,7 @@ def promote(
             f"tidegate unfreeze {model.name}" if stopped == against else f"look at tidegate lineage {model.name}",
         )
     plan = same_champion(stores, model, record)
+    adjusted = {k: record["body"][k] for k in ("adjusts",) if k in record["body"]}
     with stores.control.write() as c:
         ledger.append(
             c,
@@ -85,7 +86,7 @@ def promote(
             kind="intent",
             window=window.id,
             at=now,
-            body={"promote": version, "digest": record["digest"], "by": by},
+            body={"promote": version, "digest": record["digest"], "by": by, **adjusted},
         )
     smoke_test(stores.package(model.name, version, record["digest"]))
     after = stores.plans.swap(
@@ -94,14 +95,14 @@ def promote(
         owner=model.owner,
         window=window.id,
         at=now,
-        why={"by": by, **why},
+        why={"by": by, **why, **adjusted},
         lease=lease,
         now=stores.leases.clock(),
     )
     if plan.champion is not None and plan.champion != version:
         stores.records.set_status(model.name, plan.champion, "retired")
     try:
-        _settle(stores, model, version, window.id)
+        settle(stores, model, version, window.id)
     except RegistryError as fault:
         # The plan is the truth: what is missing is its mirror, which `reconcile` makes.
         do = f"mend the registry; version {version} is champion already, and the next night mirrors it"
@@ -133,16 +134,23 @@ def reconcile(stores: Stores, model: Model) -> None:
     for record in stores.records.versions(model.name):
         version = record["version"]
         if version == champion and record["status"] != "champion":
-            _settle(stores, model, version, record["body"]["looks"][-1]["window"])
+            settle(stores, model, version, record["body"]["looks"][-1]["window"])
         elif version != champion and record["status"] == "champion":
-            stores.records.set_status(model.name, version, "retired")
+            stores.records.set_status(model.name, version, _fate(stores, model, version))
         elif record["status"] == "challenger":
             said = rows.of(model.name, version)
             if said and said[-1].what == "reject":
                 stores.records.set_status(model.name, version, "rejected")
 
 
-def _settle(stores: Stores, model: Model, version: int, window: str) -> None:
+def _fate(stores: Stores, model: Model, version: int) -> str:
+    """What a champion became that is none any more: the last change of the plan says so."""
+    changes = ledger.entries(stores.control, stores.namespace, model.name, "plan")
+    back = changes[-1]["body"].get("rolls_back") if changes else None
+    return "rolled_back" if back and back["from"] == version else "retired"
+
+
+def settle(stores: Stores, model: Model, version: int, window: str) -> None:
     """Mirror the alias, then the version's status: a kill in between is settled again."""
     tags = {"tidegate.status": "champion", "tidegate.promoted": window}
     Registry(stores.home.state).mirror(model.name, "champion", version, tags)

@@ -1,4 +1,4 @@
-"""From Arrow rows to scores: declared features, the user's `features`, the estimator."""
+"""From Arrow rows to scores: declared features, the user's `features`, the estimator, its calibration map."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidegate.errors import SourceError
+from tidegate.training.recalibration import apply_map
 
 
 def design(
@@ -48,7 +49,7 @@ def design(
 
 
 def score(estimator: Any, frame: pd.DataFrame, spec: dict[str, Any]) -> NDArray[np.float64]:
-    """Scores of designed rows; an empty frame gives an empty array.
+    """Scores of designed rows, through ``spec["calibration"]`` where there is one; an empty frame gives an empty array.
 
     Returns
     -------
@@ -79,4 +80,5 @@ def score(estimator: Any, frame: pd.DataFrame, spec: dict[str, Any]) -> NDArray[
     if out.shape[0] != len(frame) or not np.isfinite(out).all():
         found = f"{out.shape[0]} scores, {int((~np.isfinite(out)).sum())} not finite"
         raise SourceError(code, f"{len(frame)} finite scores", found, "mend the user code")
-    return out
+    found_map = spec.get("calibration")
+    return apply_map(spec["kind"], found_map, out) if found_map else out
