@@ -20,7 +20,7 @@ from tidegate.clock import evening_of
 from tidegate.config.home import Home
 from tidegate.config.model import Model
 from tidegate.errors import ConfigError, UsageError
-from tidegate.lineage.digest import folder_digest
+from tidegate.lineage.digest import folder_digest, json_digest
 from tidegate.steps.decide import decide_window, labelled_nights
 from tidegate.steps.ingest import ingest
 from tidegate.steps.labels import collect_labels
@@ -59,6 +59,8 @@ class Lived:
         return {
             "window": self.window, "blocked": not self.quality.passed, "why": list(self.quality.reasons[:2]),
             "scored": self.scored, "alarms": told, "action": self.decision.action, "reason": self.decision.reason,
+            "options": [{"action": o.action, "gain": o.gain, "chance": o.chance, "net": o.net, "low": o.low}
+                        for o in self.decision.options],
         }  # fmt: skip
 
 
@@ -155,7 +157,7 @@ def baseline(
     calendar = real.project.calendar(real.project.dataset(model.dataset))
     span = calendar.window(first).date, calendar.window(last).date
     dates = gather(real, model, *span, folder / "truth", say)
-    own = _own_home(home, model, folder / f"order-{order}", delay)
+    own = _own_home(home, model, folder / f"order-{order}", delay, f"{first}..{last} {json_digest(model.model_dump())}")
     stores = open_stores(own)
     nights = nights_in_order(stores, stores.project.model(model_name), folder / "truth", dates, order)
     matured = (calendar.window(dates[0]).date + timedelta(days=CERTIFIED + delay)).isoformat()
@@ -168,16 +170,19 @@ def baseline(
     return base
 
 
-def _own_home(home: Home, model: Model, folder: Path, delay: int) -> Home:
+def _own_home(home: Home, model: Model, folder: Path, delay: int, begun: str) -> Home:
     own = Home(home.root, folder / f"delay-{delay}", folder / "shared")
     label: dict[str, Any] = {"delay": f"{delay}d"} | ({"arrived_at": None} if model.label.arrived_at else {})
     body = yaml.safe_dump({"models": {model.name: {"promotion": "automatic", "label": label}}})
     for each in (own.state, own.shared):
         each.mkdir(parents=True, exist_ok=True)
-    path = own.state / "overrides.yaml"
-    if path.is_file() and path.read_text() != body:
-        raise ConfigError(f"lab {folder.parent.name}", "the settings that it was begun with", "others", "another --id")
-    path.write_text(body)
+    (own.state / "overrides.yaml").write_text(body)
+    path = own.state / "begun"
+    if path.is_file() and path.read_text() != begun:
+        raise ConfigError(
+            f"lab {folder.parent.name}", "the dates and the model file that it was begun with", "others", "another --id"
+        )
+    path.write_text(begun)
     return own
 
 

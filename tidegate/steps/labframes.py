@@ -125,7 +125,7 @@ class Nights:
         Labels have the keys that the rows came with: both come from one upstream. Rows that are new by their index
         get keys of their own where theirs are taken.
         """
-        frame = self._with_keys(frame)
+        frame = self.with_keys(frame)
         rows = frame[[c for c in frame.columns if c != TRUTH]].reset_index(drop=True)
         inject_frame(home, f"rows/{self.dataset.name}", night, rows)
         told = pd.concat([frame[~frame.index.duplicated()], whole[~whole.index.isin(frame.index)]])
@@ -140,7 +140,8 @@ class Nights:
         classes = np.array(class_order(self.model), dtype="object")
         return pd.Series(classes[truth.to_numpy().astype(int)], index=truth.index).infer_objects()
 
-    def _with_keys(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def with_keys(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Rows that are new by their index under keys that no other row has."""
         key = list(self.dataset.key)
         again = frame.index.duplicated()
         taken = frame[key].duplicated() & ~again
