@@ -24,7 +24,7 @@ from tidegate.performance.blocks import cut, weighted, widened
 from tidegate.steps.adjust import What, adjusted_package
 from tidegate.steps.ingest import judge_window
 from tidegate.steps.labbase import Base
-from tidegate.steps.labcell import Bench, evenings
+from tidegate.steps.labbench import Bench, evenings
 from tidegate.steps.labfork import carry_on, fork
 from tidegate.steps.labframes import TRUTH
 from tidegate.steps.labscene import Scene, promote_badly, scene_of

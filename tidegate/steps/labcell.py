@@ -1,180 +1,206 @@
-"""One cell of the lab: a fault in a fork of the baseline, what the system made of it, and what it really cost."""
+"""One cell of the lab: a fault of one size on some nights, what every rule says of them, and what it really cost."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from tidegate.adapters.packages import Loaded
-from tidegate.explain.importance import permutation_importance
-from tidegate.lab.catalogue import LabFault
-from tidegate.lab.onrows import RAMP
+from tidegate.alarms.history import RECENT, WEEKDAYS, later_history
+from tidegate.alarms.own import losses, own_profile
+from tidegate.alarms.series import Series
+from tidegate.lab.catalogue import FAULTS, SIZES, LabFault
 from tidegate.lab.plan import Plan
 from tidegate.lab.realised import row_values, with_fault
+from tidegate.lab.rules import Column
 from tidegate.performance.constant import constant_scores
-from tidegate.performance.loss import row_loss
-from tidegate.steps.effect import usual_worth
-from tidegate.steps.labbase import Base
-from tidegate.steps.labfork import carry_on, fork
-from tidegate.steps.labframes import TRUTH
-from tidegate.training.thresholds import cuts_of
+from tidegate.performance.tally import Tally
+from tidegate.profile.grid import Grid
+from tidegate.profile.profile import Profile, profile_of
+from tidegate.steps.laborder import Order, View
+from tidegate.steps.labtrial import Floats, columns_of, model_columns
+from tidegate.steps.observe import LOSS, own_of
+from tidegate.steps.trial import scored_rows, weekdays
 
-NIGHTS = 7
-"""Affected nights that are lived through; `RAMP` for what comes slowly or shows in labels only."""
+NIGHTS, SLOW = 7, 14
+"""Nights from the onset within which a page counts, of a sudden and of a slow fault."""
+BEFORE = 28
+"""Nights of the order before an onset, at least: the yardsticks of the weekdays need them."""
+
+Told = dict[str, dict[str, float]]
 
 
-@dataclass(frozen=True, eq=False)
-class Change:
-    """A fault with what one seed of it is about, on a baseline; ``onset``: the first night whose rows it touches."""
+@dataclass(frozen=True)
+class Onset:
+    """Where a seed's faults begin, and what each is about."""
 
-    base: Base
-    fault: LabFault
-    plan: Plan
-    magnitude: float
-    onset: str
     seed: int
+    start: int
+    lab: int
 
-    def frame(self, night: str, whole: pd.DataFrame) -> pd.DataFrame:
-        """A night's rows as they come; before the onset as they are."""
-        if night < self.onset:
-            return whole
-        since = (pd.Timestamp(night) - pd.Timestamp(self.onset)).days
-        rng = np.random.default_rng([self.seed, since, 7])
-        return self.fault.apply(whole, self.plan, self.magnitude, since, rng)
+    def rng(self, fault: LabFault, *more: int) -> np.random.Generator:
+        return np.random.default_rng([self.lab, self.seed, FAULTS.index(fault), *more])
 
 
-@dataclass(frozen=True, eq=False)
-class Bench:
-    """A baseline with what every cell on it needs."""
-
-    base: Base
-
-    @cached_property
-    def champion(self) -> Loaded:
-        found = self.base.stores.champion(self.base.model_name)
-        assert found is not None
-        return found[1]
-
-    @cached_property
-    def columns(self) -> dict[str, str]:
-        return {f: self.base.nights.dataset.columns[f].type for f in self.base.model.features}
-
-    @cached_property
-    def usual(self) -> float:
-        """What a row is usually worth."""
-        return usual_worth(self.base.model, self.champion)
-
-    @cached_property
-    def importance(self) -> dict[str, float]:
-        """How much the champion heeds each feature, on the newest three nights that it learned from."""
-        path = self.base.home.state / "importance.json"
-        if not path.is_file():
-            model, nights = self.base.model, self.base.nights
-            some = {n: nights.frame(n) for n in self.champion.spec["trained"][-3:]}
-            whole = pd.concat(list(some.values()), ignore_index=True)
-            found = permutation_importance(
-                self.champion.scores, nights.table(whole).select(list(model.features)),
-                whole[TRUTH].to_numpy(), lambda s, y: row_loss(model.kind, s, y), np.random.default_rng(1), repeats=1,
-                nights=np.repeat(np.array(list(some)), [len(f) for f in some.values()]),
-            )  # fmt: skip
-            path.write_text(json.dumps({i.name: i.mean for i in found}))
-        read: dict[str, float] = json.loads(path.read_text())
-        return read
-
-    def change(self, fault: LabFault, magnitude: float, onset: str, seed: int) -> Change | None:
-        """A fault's plan for one seed, drawn from the night before its onset; None where nothing could be touched."""
-        rng = np.random.default_rng([seed, 11])
-        before = self.base.nights.frame(self.base.nights_before(onset, 1))
-        plan = fault.plan(before, self.columns, TRUTH, rng, self.importance)
-        return None if plan is None else Change(self.base, fault, plan, magnitude, onset, seed)
-
-    def values(self, package: Loaded, frame: pd.DataFrame) -> np.ndarray:
-        """What each row of a frame turns out to be worth when a package decides, NaN without a label."""
-        if not len(frame):
-            return np.zeros(0)
-        table = self.base.nights.table(frame)
-        cut = cuts_of(package.spec, table)
-        return row_values(self.base.model, package.scores(table), frame[TRUTH].to_numpy(), cut)
-
-    def unscored(self, frame: pd.DataFrame) -> np.ndarray:
-        """What each row is worth when nothing scores it: decided as the best constant answer would."""
-        model, known = self.base.model, self.champion.reference("outcomes")["label"].to_numpy()
-        constant = constant_scores(model, known)[:1]
-        truth = frame[TRUTH].to_numpy()
-        scores = np.repeat(constant, len(truth), axis=0)
-        return row_values(model, scores, truth, float(self.champion.spec["threshold"]))
+def onset(order: Order, lab: int, seed: int, longest: int) -> Onset:
+    """The first night of all faults of a seed; `longest`: nights that must follow."""
+    start = np.random.default_rng([lab, seed]).integers(BEFORE, len(order.dates) - longest + 1)
+    return Onset(seed, int(start), lab)
 
 
-def evenings(base: Base, after: int) -> list[str]:
-    """The snapshots of a baseline that at least so many nights follow."""
-    dates = base.nights.dates
-    return [s for s in base.snapshots if s > base.since and sum(d > s for d in dates) >= after]
+def plan_of(order: Order, fault: LabFault, at: Onset) -> Plan | None:
+    """Drawn from the night before the onset; the same for every size."""
+    base = order.base
+    frame = base.frame(order.night(at.start - 1))
+    return fault.plan(frame, base.types, "label", at.rng(fault, 1), base.importance)
 
 
-def cell(bench: Bench, fault: LabFault, size: int, seed: int) -> dict[str, Any] | None:
-    """Live through the nights that a fault touches, from the snapshot before; None where the fault finds no column.
+def cell(order: Order, fault: LabFault, size: int, plan: Plan, at: Onset, delays: tuple[int, ...]) -> dict[str, Any]:
+    """A line of the lab: the harm, and by delay and rule what the rule says on each night that may tell of the fault.
 
-    A fault in the labels shows when they come: the fork begins on the evening before that. What the baseline made
-    of the same nights stands beside it: a fork without a fault repeats it exactly.
+    What a rule says of the same nights without the fault is in the order's history.
     """
-    base, began = bench.base, time.process_time()
-    lasts = RAMP if fault.slow or fault.of == "labels" else NIGHTS
-    usable = evenings(base, lasts)
-    evening = usable[int(np.random.default_rng([seed, 3]).integers(len(usable)))]
-    nights = [d for d in base.nights.dates if d > evening][:lasts]
-    lag = base.delay if fault.of == "labels" else 0
-    change = bench.change(fault, fault.magnitudes[size], base.nights_before(nights[0], lag), seed)
-    if change is None:
-        return None
-    with fork(base, evening) as stores:
-        for night in nights:
-            event = base.nights_before(night, lag)
-            whole = base.nights.frame(event)
-            base.nights.deliver(stores.home, event, change.frame(event, whole), whole)
-        told = [n.brief() for n in carry_on(base, stores, nights)]
-    spent = time.process_time() - began
-    usual = base.lived()
-    return {
-        "fault": fault.name, "of": fault.of, "benign": fault.benign, "size": size, "magnitude": change.magnitude,
-        "delay": base.delay, "seed": seed, "order": base.home.shared.parent.name, "onset": change.onset,
-        "first": nights[0], "nights": len(nights), "plan": change.plan.words, "harm": harm(bench, change, nights, lag),
-        "with": summary(told), "without": summary([usual[n] for n in nights]), "cpu": round(spent, 2),
+    began = time.process_time()
+    nights = SLOW if fault.slow else NIGHTS
+    changed: dict[int, View] = {}
+    told: dict[int, Told] = {}
+    sums = np.zeros(4)
+    for k in range(nights):
+        position = at.start + k
+        plain = order.base.frame(order.night(position))
+        frame = fault.apply(plain, plan, fault.magnitudes[size], k, at.rng(fault, 2, k))
+        changed[position], told[position], values = _changed(order, position, plain, frame, fault.of, changed)
+        sums += values
+    harm = (sums[0] / max(sums[1], 1) - sums[2] / max(sums[3], 1)) / abs(order.split.usual_worth)
+    line: dict[str, Any] = {
+        "kind": "cell", "fault": fault.name, "size": SIZES[size], "seed": at.seed, "order": order.k, "start": at.start,
+        "about": plan.words, "harm": round(float(harm), 6), "held": {},
     }  # fmt: skip
+    for delay in delays:
+        late = delay if fault.of == "labels" else 0
+        line["held"][str(delay)] = {"late": late} | _held(order, at.start + late, nights, changed, told, delay)
+    return line | {"cpu_s": round(time.process_time() - began, 3)}
 
 
-def harm(bench: Bench, change: Change, nights: list[str], lag: int) -> float:
-    """The loss of value per row under a fault, as a share of the usual value, had every row been scored."""
-    lost, rows = 0.0, 0
-    for night in nights:
-        whole = bench.base.nights.frame(bench.base.nights_before(night, lag))
-        event = bench.base.nights_before(night, lag)
-        came = change.frame(event, whole)
-        clean = bench.values(bench.champion, whole)
-        total, counted = with_fault(came.index.to_numpy(), bench.values(bench.champion, came), bench.unscored(whole))
-        per_row = float(np.nanmean(clean)) - total / counted if counted else 0.0
-        lost, rows = lost + per_row * len(whole), rows + len(whole)
-    return lost / rows / abs(bench.usual) if rows and bench.usual else float("nan")
+def _held(
+    order: Order, first: int, nights: int, changed: Mapping[int, View], told: Mapping[int, Told], delay: int
+) -> dict[str, list[float]]:
+    scores = order.scores.copy()
+    for p, view in changed.items():
+        scores[p] = order.limits.scores(view.values[None], weekdays([view.date]))[0]
+    known = order.known(scores, delay)
+    views = {p: changed.get(p) or View(order, p, before=changed) for p in range(first, first + nights)}
+    numbers = {"tidegate": order.own_numbers(views, known, delay)}
+    every = [told.get(p) or order.told[p] for p in range(first + nights)]
+    numbers |= order.rule_numbers(every, first, delay)
+    return {rule: [round(float(v), 4) for v in n] for rule, n in numbers.items()}
 
 
-def summary(lived: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the nights came to: which were blocked, the first night of each severity, and of a first action."""
-    first: dict[str, int] = {}
-    for i, night in enumerate(lived):
-        for alarm in night["alarms"]:
-            first.setdefault(alarm["severity"], i)
-    acts = [(i, n["action"]) for i, n in enumerate(lived) if n["action"] != "nothing"]
-    count = {s: sum(a["severity"] == s for n in lived for a in n["alarms"]) for s in ("page", "ticket", "digest")}
-    return {
-        "blocked": [i for i, n in enumerate(lived) if n["blocked"]], "first": first, "alarms": count,
-        "pages": [a for n in lived for a in n["alarms"] if a["severity"] == "page"][:3],
-        "why": next((n["why"] for n in lived if n["blocked"]), []),
-        "action": acts[0][1] if acts else "nothing", "acted": acts[0][0] if acts else None,
-        "options": lived[-1]["options"] if lived else [],
-    }  # fmt: skip
+def _changed(
+    order: Order, position: int, plain: pd.DataFrame, frame: pd.DataFrame, of: str, before: dict[int, View]
+) -> tuple[View, Told, Floats]:
+    """A night under a fault, what the rules of the trade see of it, and sums of values: without, rows, with, rows."""
+    base, trial, night = order.base, order.trial, order.night(position)
+    clean, usual = order.rows(position), order.clean_scores(position)
+    moved = len(frame) != len(plain) or not frame.index.equals(plain.index)
+    touched = [str(c) for c in frame if moved or not frame[c].equals(plain[c])]
+    rows = _table(clean, frame, touched, moved)
+    scores = usual if of == "labels" else base.score(night, rows)
+    values = order.values[position].copy()
+    found: dict[Series, float] = {}
+    profiles: Mapping[str, Profile] | None = None
+    columns: dict[str, Column] = {}
+    if of == "rows":
+        found, profiles = _features(order, position, rows, [c for c in touched if c in base.types], before)
+        columns = columns_of(rows, {c: base.types[c] for c in touched if c in base.types})
+    told_own, own = _own(order, night, rows, scores, of)
+    found |= told_own
+    columns |= model_columns(rows, scores, trial.model.kind)
+    for j, series in enumerate(order.limits.series):
+        if series in found:
+            values[j] = found[series]
+        elif moved and series.monitor == "volume":
+            values[j] += np.log(max(len(frame), 0.5) / max(len(plain), 1))
+    tally = order.tally(scores, rows) if rows.num_rows else Tally({}, order.tallies[0].hist, order.tallies[0].confusion)
+    view = View(
+        order, position, values=values, rows=rows, scores=scores, profiles=profiles, own=own, before=before, tally=tally
+    )
+    told = {rule: dict(by) for rule, by in order.told[position].items()}
+    for rule, by in order.columns_told(columns).items():
+        told[rule] |= by
+    return view, told, _sums(order, plain, frame, usual, scores)
+
+
+def _table(clean: pa.Table, frame: pd.DataFrame, touched: list[str], moved: bool) -> pa.Table:
+    if moved:
+        wanted = clean.select(list(frame.columns)).schema
+        return pa.Table.from_pandas(frame, schema=wanted, preserve_index=False).replace_schema_metadata(None)
+    for name in touched:
+        kind = clean.schema.field(name).type
+        new = pa.chunked_array([pa.array(frame[name], type=kind, from_pandas=True)])
+        clean = clean.set_column(clean.column_names.index(name), pa.field(name, kind), new)
+    return clean
+
+
+def _features(
+    order: Order, position: int, rows: pa.Table, touched: list[str], before: Mapping[int, View]
+) -> tuple[dict[Series, float], dict[str, Profile]]:
+    """The values of the touched features; and the profiles by date with those of the fault's nights."""
+    split, date = order.split, order.dates[position]
+    names = [c for c in touched if c in split.reference.grid.axes]
+    past = dict(split.profiles) | {view.date: view.profiles[view.date] for view in before.values()}
+    if not names:
+        return {}, past
+    on = Grid({c: split.reference.grid.axes[c] for c in names}, split.reference.grid.max_categories)
+    new = profile_of(rows.select(names), on)
+    whole = past[date]
+    past[date] = Profile(whole.grid, {**whole.columns, **new.columns})
+    back = range(max(RECENT, 7 * WEEKDAYS) + 1)
+    every = list(split.order)
+    at = every.index(date)
+    near = {d: _part(past[d], on) for d in (every[at - k] for k in back if at >= k)}
+    told = later_history("feature", _part(split.reference, on), near, [date], names, yardstick=True)
+    return told[date], past
+
+
+def _part(profile: Profile, on: Grid) -> Profile:
+    return Profile(on, {c: profile.columns[c] for c in on.axes})
+
+
+def _own(
+    order: Order, night: str, rows: pa.Table, scores: Floats, of: str
+) -> tuple[dict[Series, float], dict[str, Profile]]:
+    """The values of the model's own columns and of what came true, and their profiles."""
+    trial, split = order.trial, order.split
+    found: dict[Series, float] = {}
+    profiles: dict[str, Profile] = {}
+    if not rows.num_rows:
+        return found, profiles
+    outcomes = scored_rows(trial, night, rows, scores)
+    for monitor in ("label",) if of == "labels" else ("prediction", "label"):
+        own = own_of(trial.model, trial.package, monitor, outcomes)
+        profiles[monitor] = own_profile(own, trial.grids[monitor])
+        axes = set(trial.grids[monitor].axes)
+        found |= later_history(monitor, split.own_reference[monitor], {night: profiles[monitor]}, [night], axes)[night]
+        if monitor == "label":
+            found |= losses(own, split.usual, LOSS[trial.model.kind])
+    return found, profiles
+
+
+def _sums(order: Order, plain: pd.DataFrame, frame: pd.DataFrame, usual: Floats, scores: Floats) -> Floats:
+    model, cut = order.trial.model, order.threshold
+    label = plain["label"].to_numpy(dtype=np.float64)
+    # Without a score nothing is done: a binary model's row counts as negative, others get the best constant.
+    constant = constant_scores(model, order.split.outcomes["label"].to_numpy())[:1]
+    if model.kind == "binary" and model.kpi.priced:
+        constant = np.full(1, -np.inf)
+    none = np.repeat(constant, len(label), axis=0)
+    without = row_values(model, usual, label, cut)
+    faulty = row_values(model, scores, frame["label"].to_numpy(dtype=np.float64), cut)
+    paid, rows = with_fault(frame.index.to_numpy(), faulty, row_values(model, none, label, cut))
+    return np.array([np.nansum(without), np.isfinite(without).sum(), paid, rows])

@@ -17,7 +17,7 @@ from tidegate.lab.catalogue import FAULTS, fault_named
 from tidegate.lab.rightaction import Outcome, summary
 from tidegate.steps.labactions import play
 from tidegate.steps.labbase import Say, baseline, lab_folder
-from tidegate.steps.labcell import Bench, cell
+from tidegate.steps.labbench import Bench, cell
 from tidegate.steps.labscene import poisoned
 
 Kind = Literal["chain", "actions"]

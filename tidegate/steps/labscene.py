@@ -18,7 +18,7 @@ from tidegate.lab.catalogue import FAULTS, fault_named
 from tidegate.lab.onlabels import a_region, exchanged
 from tidegate.steps.decide import labelled_nights
 from tidegate.steps.labbase import Base, build, install
-from tidegate.steps.labcell import Bench, Change
+from tidegate.steps.labbench import Bench, Change
 from tidegate.steps.labfork import fork
 from tidegate.steps.labframes import TRUTH
 from tidegate.steps.stores import Stores
