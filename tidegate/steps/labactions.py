@@ -42,13 +42,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Came:
-    """A night of the horizon: the good rows of its batch (None: blocked), which row each is, and what came true."""
+    """A night of the horizon: the good rows of its batch (None: blocked), which row each is, what came true of it.
 
-    whole: pd.DataFrame
+    ``world``: the night's rows as they should have come, with what came true of them.
+    """
+
     good: pa.Table | None
     index: NDArray[np.int64]
     truth: Floats
-    true_of_whole: pd.DataFrame
+    world: pd.DataFrame
 
 
 def play(bench: Bench, kind: str, size: int, seed: int) -> dict[str, Any] | None:
@@ -93,7 +95,7 @@ def play(bench: Bench, kind: str, size: int, seed: int) -> dict[str, Any] | None
         "blocked": sum(n["blocked"] for n in told),
         "pages": sum(a["severity"] == "page" for n in told for a in n["alarms"]),
         "options": told[-1]["options"], "reason": told[-1]["reason"], "usual": bench.usual,
-        "rows": int(sum(len(c.whole) for c in nights.values())),
+        "rows": int(sum(len(c.world) for c in nights.values())),
         "cpu": {"lived": round(lived, 1), "carried_out": round(done - lived, 1),
                 "valued": round(time.process_time() - began - done, 1)},
     }  # fmt: skip
@@ -148,12 +150,12 @@ def _came(scene: Scene, stores: Stores, night: str) -> Came:
     world = whole if scene.recorded else whole.assign(**{TRUTH: came[TRUTH].groupby(level=0).first()
                                                          .reindex(whole.index).fillna(whole[TRUTH])})  # fmt: skip
     if not verdict.passed:
-        return Came(whole, None, np.zeros(0, dtype=np.int64), np.zeros(0), world)
+        return Came(None, np.zeros(0, dtype=np.int64), np.zeros(0), world)
     delivered = nights.with_keys(came)
     ids = row_ids([delivered[k] for k in nights.dataset.key])
     at = {row: i for i, row in reversed(list(enumerate(ids.tolist())))}
     position = np.array([at[r] for r in good["row_id"].to_pylist()], dtype=np.int64)
-    return Came(whole, good, came.index.to_numpy()[position], truth[position], world)
+    return Came(good, came.index.to_numpy()[position], truth[position], world)
 
 
 def realised(
@@ -177,19 +179,25 @@ def realised(
 
 def _values(bench: Bench, package: Loaded, nights: Mapping[str, Came], *, mended: bool) -> dict[str, float]:
     base = bench.base
+    if mended:
+        given = {n: (base.nights.table(c.world), np.arange(len(c.world)), c.world[TRUTH].to_numpy(dtype=np.float64))
+                 for n, c in nights.items()}  # fmt: skip
+    else:
+        given = {n: (c.good, c.index, c.truth) for n, c in nights.items() if c.good is not None and c.good.num_rows}
+    values: dict[str, tuple[NDArray[np.int64], Floats]] = {}
+    if given:
+        # One call for all nights: a call of its own for each costs more than its rows do.
+        whole = pa.concat_tables([table for table, _, _ in given.values()])
+        told = row_values(
+            base.model, package.scores(whole), np.concatenate([t for _, _, t in given.values()]),
+            cuts_of(package.spec, whole),
+        )  # fmt: skip
+        ends = np.cumsum([table.num_rows for table, _, _ in given.values()])
+        values = {n: (i, v) for (n, (_, i, _)), v in zip(given.items(), np.split(told, ends[:-1]), strict=True)}
     out: dict[str, float] = {}
     for night, came in nights.items():
-        world = came.true_of_whole
-        absent = bench.unscored(world)
-        if mended:
-            values = bench.values(package, world)
-            out[night] = with_fault(np.arange(len(world)), values, absent)[0]
-        elif came.good is None or not came.good.num_rows:
-            out[night] = float(np.nansum(absent))
-        else:
-            scores, cuts = package.scores(came.good), cuts_of(package.spec, came.good)
-            values = row_values(base.model, scores, came.truth, cuts)
-            out[night] = with_fault(came.index, values, absent)[0]
+        absent = bench.unscored(came.world)
+        out[night] = with_fault(*values[night], absent)[0] if night in values else float(np.nansum(absent))
     return out
 
 

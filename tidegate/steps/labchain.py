@@ -16,10 +16,11 @@ from tidegate.config.home import Home
 from tidegate.lab.catalogue import FAULTS, fault_named
 from tidegate.lab.rightaction import Outcome, summary
 from tidegate.steps.labactions import play
-from tidegate.steps.labbase import Say, baseline, lab_folder
+from tidegate.steps.labbase import baseline, lab_folder
 from tidegate.steps.labbench import Bench, cell
 from tidegate.steps.labscene import poisoned
 
+Progress = Callable[[int, int, str], None]
 Kind = Literal["chain", "actions"]
 LARGEST = 2
 DELAYS = (2, 60)
@@ -58,7 +59,7 @@ def run_chain(
     seeds: Iterable[int],
     delays: Sequence[int] = DELAYS,
     faults: Sequence[str] | None = None,
-    say: Say = lambda _: None,
+    say: Progress = lambda done, of, words: None,
     *,
     first: str,
     last: str,
@@ -94,7 +95,7 @@ def run_actions(
     lab_id: str,
     seeds: Iterable[int],
     scenes: Sequence[tuple[str, int]] = QUICK_SCENES,
-    say: Say = lambda _: None,
+    say: Progress = lambda done, of, words: None,
     *,
     first: str,
     last: str,
@@ -116,7 +117,7 @@ def right_action(lines: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return summary([Outcome(f"{r['scenario']}/{r['size']}", tuple(r["right"]), r["chosen"]) for r in told])
 
 
-def _run(path: Path, jobs: Sequence[Job], say: Say, workers: int) -> list[dict[str, Any]]:
+def _run(path: Path, jobs: Sequence[Job], say: Progress, workers: int) -> list[dict[str, Any]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     wanted = {j.key for j in jobs}
     known = {key: line for key, line in read_lines(path) if key in wanted}
@@ -128,7 +129,8 @@ def _run(path: Path, jobs: Sequence[Job], say: Say, workers: int) -> list[dict[s
             file.write(json.dumps(body) + "\n")
             file.flush()
             known[job.key] = body
-            say(f"{job.kind} {done} of {len(open_jobs)}: {job.name}, labels after {job.delay} nights, seed {job.seed}")
+            words = f"{job.kind}: {job.name}, labels after {job.delay} nights, seed {job.seed}"
+            say(len(jobs) - len(open_jobs) + done, len(jobs), words)
     return [known[j.key] for j in jobs if "nothing" not in known[j.key]]
 
 
@@ -144,15 +146,19 @@ def read_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
     return [(line["key"], line) for line in lines]
 
 
-def _prepare(jobs: Sequence[Job], say: Say) -> None:
+def _prepare(jobs: Sequence[Job], say: Progress) -> None:
     """What several jobs share is made before they are spread: baselines, importances, poisoned champions."""
+
+    def tell(words: str) -> None:
+        say(0, 0, words)
+
     for args in dict.fromkeys((j.home, j.model_name, j.lab_id, j.order, j.delay, j.first, j.last) for j in jobs):
         home, model_name, lab_id, order, delay, first, last = args
-        base = baseline(home, model_name, lab_id, order=order, delay=delay, first=first, last=last, say=say)
+        base = baseline(home, model_name, lab_id, order=order, delay=delay, first=first, last=last, say=tell)
         assert Bench(base).importance is not None
         mine = [j for j in jobs if (j.order, j.delay, j.name) == (order, delay, "bad_promotion")]
         for size in sorted({j.size for j in mine}):
-            say(f"training a poisoned champion, size {size}")
+            tell(f"training a poisoned champion, size {size}")
             poisoned(base, size)
 
 
