@@ -17,8 +17,10 @@ import yaml
 from tidegate.adapters.packages import load
 from tidegate.alarms.calibration import CERTIFIED
 from tidegate.clock import evening_of
+from tidegate.config.base import show
 from tidegate.config.home import Home
 from tidegate.config.model import Model
+from tidegate.config.values import NAME, NAME_WORDS
 from tidegate.errors import ConfigError, UsageError
 from tidegate.lineage.digest import folder_digest, json_digest
 from tidegate.steps.decide import decide_window, labelled_nights
@@ -37,8 +39,8 @@ Say = Callable[[str], None]
 
 SETTLE = 14
 """Nights between the first champion and the first onset: persistence and gradual sums look back."""
-EVERY = 7
-"""Nights between two snapshots, less one a few: onsets fall on every weekday."""
+EVERY = 6
+"""Nights between two snapshots: onsets fall on every weekday."""
 LAB = "installed by the lab, without a gate"
 
 
@@ -117,22 +119,31 @@ class Base:
         return {r["window"]: r for r in rows}
 
 
-def lab_folder(home: Home, lab_id: str) -> Path:
-    """Everything of one lab."""
-    return home.state / "lab" / Home.at(home.root).replay(lab_id, "lab").state.parent.name
+@dataclass(frozen=True)
+class Ground:
+    """What a lab stands on: a model of a home, a stretch of its history, and how much of that comes first.
+
+    ``first``, ``last``: ISO dates. ``history``: matured nights that the champion learns from; with fewer than
+    `CERTIFIED` its limits are not certified, and nothing pages by them. ``settle``: see `SETTLE`.
+    """
+
+    home: Home
+    model_name: str
+    lab_id: str
+    first: str
+    last: str
+    history: int = CERTIFIED
+    settle: int = SETTLE
+
+    @property
+    def folder(self) -> Path:
+        """Everything of the lab; raises `ConfigError` if its id is no name."""
+        if not NAME.fullmatch(self.lab_id):
+            raise ConfigError("lab id", NAME_WORDS, show(self.lab_id), "choose another name")
+        return self.home.state / "lab" / self.lab_id
 
 
-def baseline(
-    home: Home,
-    model_name: str,
-    lab_id: str,
-    *,
-    order: int,
-    delay: int,
-    first: str,
-    last: str,
-    say: Say = lambda _: None,
-) -> Base:
+def baseline(ground: Ground, order: int, delay: int, say: Say = lambda _: None) -> Base:
     """Live through a baseline, unless that is done; a run that was killed goes on where it was.
 
     Parameters
@@ -141,52 +152,52 @@ def baseline(
         Number of the order of the nights; 0 leaves them as they were.
     delay : int
         Nights until labels are known, whatever the model file says.
-    first, last : str
-        ISO dates of the history.
 
     Raises
     ------
     UsageError
-        If the history is too short for a champion, or the model is only monitored.
+        If the history is too short for a champion and what follows, or the model is only monitored.
+    ConfigError
+        If the lab was begun with other dates or another model file.
     """
-    real = open_stores(home)
-    model = real.project.model(model_name)
+    real = open_stores(ground.home)
+    model = real.project.model(ground.model_name)
+    thing = f"lab of {model.name}"
     if model.estimator.build is None:
-        raise UsageError(f"lab of {model_name}", "estimator.build", "a monitor-only model", "declare build")
-    folder = lab_folder(home, lab_id)
+        raise UsageError(thing, "estimator.build", "a monitor-only model", "declare build: a lab trains models")
     calendar = real.project.calendar(real.project.dataset(model.dataset))
-    span = calendar.window(first).date, calendar.window(last).date
-    dates = gather(real, model, *span, folder / "truth", say)
-    own = _own_home(home, model, folder / f"order-{order}", delay, f"{first}..{last} {json_digest(model.model_dump())}")
-    stores = open_stores(own)
-    nights = nights_in_order(stores, stores.project.model(model_name), folder / "truth", dates, order)
-    matured = (calendar.window(dates[0]).date + timedelta(days=CERTIFIED + delay)).isoformat()
+    span = calendar.window(ground.first).date, calendar.window(ground.last).date
+    dates = gather(real, model, *span, ground.folder / "truth", say)
+    own = _own_home(ground, model, order, delay)
+    nights = nights_in_order(real, model, ground.folder / "truth", dates, order)
+    matured = (calendar.window(dates[0]).date + timedelta(days=ground.history + delay)).isoformat()
     at = [d for d in dates if d >= matured]
-    if len(at) < SETTLE + 2:
-        need = f"more than {CERTIFIED + delay + SETTLE} nights, so that limits are certified and something follows"
-        raise UsageError(f"lab of {model_name}", need, f"{len(dates)}", "give a longer history")
-    base = Base(own, model_name, nights, at[0], delay)
-    _live_through(base, say)
+    if len(at) < ground.settle + 2:
+        need = f"more than {ground.history + delay + ground.settle + 1} nights: a history, and some that follow it"
+        raise UsageError(thing, need, f"{len(dates)}", "give a longer history")
+    base = Base(own, model.name, nights, at[0], delay)
+    _live_through(base, ground.settle, say)
     return base
 
 
-def _own_home(home: Home, model: Model, folder: Path, delay: int, begun: str) -> Home:
-    own = Home(home.root, folder / f"delay-{delay}", folder / "shared")
-    label: dict[str, Any] = {"delay": f"{delay}d"} | ({"arrived_at": None} if model.label.arrived_at else {})
-    body = yaml.safe_dump({"models": {model.name: {"promotion": "automatic", "label": label}}})
+def _own_home(ground: Ground, model: Model, order: int, delay: int) -> Home:
+    folder = ground.folder / f"order-{order}"
+    own = Home(ground.home.root, folder / f"delay-{delay}", folder / "shared")
     for each in (own.state, own.shared):
         each.mkdir(parents=True, exist_ok=True)
-    (own.state / "overrides.yaml").write_text(body)
-    path = own.state / "begun"
+    label: dict[str, Any] = {"delay": f"{delay}d"} | ({"arrived_at": None} if model.label.arrived_at else {})
+    changes = {"models": {model.name: {"promotion": "automatic", "label": label}}}
+    (own.state / "overrides.yaml").write_text(yaml.safe_dump(changes))
+    plan = [ground.first, ground.last, ground.history, ground.settle, model.model_dump(mode="json")]
+    path, begun = own.state / "begun", json_digest(plan)
     if path.is_file() and path.read_text() != begun:
-        raise ConfigError(
-            f"lab {folder.parent.name}", "the dates and the model file that it was begun with", "others", "another --id"
-        )
+        what = "the dates and the model file that it was begun with"
+        raise ConfigError(f"lab {ground.lab_id}", what, "others", "choose another --id")
     path.write_text(begun)
     return own
 
 
-def _live_through(base: Base, say: Say) -> None:
+def _live_through(base: Base, settle: int, say: Say) -> None:
     stores, model = base.stores, base.model
     dataset = stores.project.dataset(model.dataset)
     done = base.lived()
@@ -210,7 +221,7 @@ def _live_through(base: Base, say: Say) -> None:
         else:
             brief = live(stores, model, window, now).brief()
         # A snapshot is whole before the night is noted: after a kill it is made again.
-        if night >= base.since and night in {base.since, *late[SETTLE - 1 :: EVERY - 1]}:
+        if night >= base.since and night in {base.since, *late[settle - 1 :: EVERY]}:
             _snapshot(base, night)
         with (base.home.state / "nights.jsonl").open("a") as f:
             f.write(json.dumps(brief) + "\n")
@@ -277,4 +288,4 @@ def _snapshot(base: Base, night: str) -> None:
     part.rename(folder)
 
 
-__all__ = ["Base", "Lived", "baseline", "build", "install", "lab_folder", "live"]
+__all__ = ["Base", "Ground", "Lived", "baseline", "build", "install", "live"]

@@ -12,11 +12,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from tidegate.config.home import Home
 from tidegate.lab.catalogue import FAULTS, fault_named
 from tidegate.lab.rightaction import Outcome, summary
 from tidegate.steps.labactions import play
-from tidegate.steps.labbase import baseline, lab_folder
+from tidegate.steps.labbase import Ground, baseline
 from tidegate.steps.labbench import Bench, cell
 from tidegate.steps.labscene import poisoned
 
@@ -36,11 +35,7 @@ class Job:
     """One cell or scenario: all that a worker needs to know."""
 
     kind: Kind
-    home: Home
-    model_name: str
-    lab_id: str
-    first: str
-    last: str
+    ground: Ground
     order: int
     delay: int
     name: str
@@ -53,16 +48,12 @@ class Job:
 
 
 def run_chain(
-    home: Home,
-    model_name: str,
-    lab_id: str,
+    ground: Ground,
     seeds: Iterable[int],
     delays: Sequence[int] = DELAYS,
     faults: Sequence[str] | None = None,
     say: Progress = lambda done, of, words: None,
     *,
-    first: str,
-    last: str,
     orders: int = 1,
     size: int = LARGEST,
     workers: int = 2,
@@ -78,37 +69,31 @@ def run_chain(
         Nights until labels are known.
     faults : sequence of str, optional
         Names of the catalogue's kinds; left out, all.
-    first, last : str
-        ISO dates of the history.
     """
     names = [fault_named(f).name for f in faults] if faults is not None else [f.name for f in FAULTS]
     jobs = [
-        Job("chain", home, model_name, lab_id, first, last, 1 + (s - 1) % orders, d, name, size, s)
+        Job("chain", ground, 1 + (s - 1) % orders, d, name, size, s)
         for s in seeds for name in names for d in delays
     ]  # fmt: skip
-    return _run(lab_folder(home, lab_id) / "chain.jsonl", jobs, say, workers)
+    return _run(ground.folder / "chain.jsonl", jobs, say, workers)
 
 
 def run_actions(
-    home: Home,
-    model_name: str,
-    lab_id: str,
+    ground: Ground,
     seeds: Iterable[int],
     scenes: Sequence[tuple[str, int]] = QUICK_SCENES,
     say: Progress = lambda done, of, words: None,
     *,
-    first: str,
-    last: str,
     orders: int = 1,
     delay: int = DELAYS[0],
     workers: int = 2,
 ) -> dict[str, Any]:
     """Every action really carried out in each scenario (a kind and its size, 0 to 2); `scoreboard["right_action"]`."""
     jobs = [
-        Job("actions", home, model_name, lab_id, first, last, 1 + (s - 1) % orders, delay, name, size, s)
+        Job("actions", ground, 1 + (s - 1) % orders, delay, name, size, s)
         for s in seeds for name, size in scenes
     ]  # fmt: skip
-    return right_action(_run(lab_folder(home, lab_id) / "actions.jsonl", jobs, say, workers))
+    return right_action(_run(ground.folder / "actions.jsonl", jobs, say, workers))
 
 
 def right_action(lines: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -152,9 +137,8 @@ def _prepare(jobs: Sequence[Job], say: Progress) -> None:
     def tell(words: str) -> None:
         say(0, 0, words)
 
-    for args in dict.fromkeys((j.home, j.model_name, j.lab_id, j.order, j.delay, j.first, j.last) for j in jobs):
-        home, model_name, lab_id, order, delay, first, last = args
-        base = baseline(home, model_name, lab_id, order=order, delay=delay, first=first, last=last, say=tell)
+    for ground, order, delay in dict.fromkeys((j.ground, j.order, j.delay) for j in jobs):
+        base = baseline(ground, order, delay, tell)
         assert Bench(base).importance is not None
         mine = [j for j in jobs if (j.order, j.delay, j.name) == (order, delay, "bad_promotion")]
         for size in sorted({j.size for j in mine}):
@@ -163,12 +147,12 @@ def _prepare(jobs: Sequence[Job], say: Progress) -> None:
 
 
 @lru_cache(maxsize=4)
-def _bench(home: Home, model_name: str, lab_id: str, order: int, delay: int, first: str, last: str) -> Bench:
-    return Bench(baseline(home, model_name, lab_id, order=order, delay=delay, first=first, last=last))
+def _bench(ground: Ground, order: int, delay: int) -> Bench:
+    return Bench(baseline(ground, order, delay))
 
 
 def _one(job: Job) -> dict[str, Any] | None:
-    bench = _bench(job.home, job.model_name, job.lab_id, job.order, job.delay, job.first, job.last)
+    bench = _bench(job.ground, job.order, job.delay)
     if job.kind == "chain":
         return cell(bench, fault_named(job.name), job.size, job.seed)
     return play(bench, job.name, job.size, job.seed)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from tidegate.adapters.packages import load
 from tidegate.clock import evening_of
 from tidegate.errors import UsageError
 from tidegate.lab.calibrationshift import shifted
@@ -98,13 +99,16 @@ def scene_of(bench: Bench, kind: str, size: int, seed: int, onset: str) -> Scene
 
 
 def promote_badly(base: Base, stores: Stores, size: int, evening: str) -> None:
-    """Put a champion that learned from poisoned labels over the good one."""
+    """Put a champion that learned from poisoned labels over the good one; these labels stay on record."""
     digest = poisoned(base, size)
     folder = stores.package_folder(base.model_name, digest)
     if not folder.exists():
         folder.symlink_to(_kept(base, size) / digest)
+    model = stores.project.model(base.model_name)
+    spec = load(folder.resolve(), digest).spec
+    _poison(base, stores, MODELS["bad_promotion"][size], spec["trained"])
     window = base.window(evening)
-    install(stores, stores.project.model(base.model_name), 3, folder, digest, window, evening_of(window))
+    install(stores, model, 3, folder, digest, window, evening_of(window))
 
 
 def poisoned(base: Base, size: int) -> str:
