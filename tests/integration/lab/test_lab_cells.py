@@ -63,7 +63,7 @@ def order(tmp_path_factory) -> Order:
         seen = pa.concat_tables([t for n, t in rows.items() if folds[n] != fold]).to_pandas()
         members.append(LogisticRegression(max_iter=500).fit(seen[names], seen["label"]))
     spec = {"kind": "binary", "features": TYPES, "classes": [0, 1], "threshold": 0.2, "model": "small",
-            "user": {"features": "small:features"}}  # fmt: skip
+            "user": {"features": "small:features", "build": "small:build"}}  # fmt: skip
     package = Loaded(tmp_path_factory.mktemp("package"), "d" * 64, spec, SimpleNamespace(estimators_=members), features)
     bare = Trial(None, model, package, NIGHTS, rows, {})
     parts = []
