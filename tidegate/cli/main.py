@@ -65,6 +65,7 @@ def furnish() -> typer.Typer:
         evidence,
         explain,
         inspect,
+        lab,
         mitigate,
         oncall,
         profiles,
@@ -74,7 +75,7 @@ def furnish() -> typer.Typer:
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    for room in (*rooms, mitigate, ci):
+    for room in (*rooms, mitigate, ci, lab):
         room.add_to(app)
     return app
 

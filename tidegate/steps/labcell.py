@@ -121,9 +121,11 @@ def _changed(
     told_own, own = _own(order, night, rows, scores, of)
     found |= told_own
     columns |= model_columns(rows, scores, trial.model.kind)
+    anew = ("label", "performance") if of == "labels" else ("prediction", "label", "performance")
     for j, series in enumerate(order.limits.series):
-        if series in found:
-            values[j] = found[series]
+        # What is looked at anew and has too few rows now says nothing; it does not say what it said before.
+        if series.monitor in anew or (series.monitor == "feature" and series.subject in touched):
+            values[j] = found.get(series, np.nan)
         elif moved and series.monitor == "volume":
             values[j] += np.log(max(len(frame), 0.5) / max(len(plain), 1))
     tally = order.tally(scores, rows) if rows.num_rows else Tally({}, order.tallies[0].hist, order.tallies[0].confusion)

@@ -9,6 +9,7 @@ import queue
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tidegate.steps.labtrial import opened, prepare
 from tidegate.steps.stores import open_stores
 
 WORKERS = 2
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 VERSION = 1
 """Changes with what a line means: lines of another version are never mixed."""
 
@@ -110,7 +112,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         try:
             line = json.loads(row)
             found.setdefault(_key(line), line)
-        except (ValueError, KeyError) as fault:
+        except (ValueError, KeyError, TypeError) as fault:
             raise StoreError(str(path), "a line of JSON a cell", f"{fault}", "delete the file to begin again") from None
     return list(found.values())
 
@@ -144,19 +146,8 @@ def _computed(
     if workers == 1:
         yield from _lines(*todo[0])
         return
-    context = multiprocessing.get_context("spawn")
-    told: Any = context.Queue()
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"
-    running = [context.Process(target=_work, args=(told, os.getpid(), *job), daemon=True) for job in todo]
-    try:
-        for process in running:
-            process.start()
-    finally:
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
+    told: Any = multiprocessing.get_context("spawn").Queue()
+    running = _started(told, todo)
     try:
         left = len(running)
         while left:
@@ -166,16 +157,34 @@ def _computed(
                 if dead := [p.exitcode for p in running if p.exitcode]:
                     raise StoreError("lab", "its processes to end well", f"exit codes {dead}", "resume") from None
                 continue
+            if isinstance(line, TidegateError):
+                raise line
             if line is None:
                 left -= 1
-            elif isinstance(line, TidegateError):
-                raise line
             else:
                 yield line
     finally:
         for process in running:
             process.terminate()
             process.join()
+
+
+def _started(told: Any, todo: Sequence[tuple[Any, ...]]) -> list[BaseProcess]:
+    """A process for each lot; threads of each would wait for those of the other, so each has one."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        context = multiprocessing.get_context("spawn")
+        running = [context.Process(target=_work, args=(told, os.getpid(), *job), daemon=True) for job in todo]
+        for process in running:
+            process.start()
+        return list(running)
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _work(told: Any, parent: int, *job: Any) -> None:
