@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from tidegate.adapters.injected import injected_frame
 from tidegate.adapters.usersource import call_user, load_function
 from tidegate.config.dataset import Source
 from tidegate.config.home import Home
@@ -33,8 +34,10 @@ def files_of(source: Source, window: Window, home: Home) -> list[Path]:
     return [injected if injected.is_file() else home.root / name, *(home.root / b for b in source.beside)]
 
 
-def read_window(source: Source, window: Window, home: Home) -> pd.DataFrame:
+def read_window(source: Source, window: Window, home: Home, of: str = "") -> pd.DataFrame:
     """The source's rows of a window, untyped as they came.
+
+    A lab's home may have frames of its own in place of the source that is known there as `of`.
 
     Raises
     ------
@@ -44,6 +47,9 @@ def read_window(source: Source, window: Window, home: Home) -> pd.DataFrame:
         If the query fails, or the user's code raises or
         returns anything but a DataFrame.
     """
+    stand_in = injected_frame(home, of, window)
+    if stand_in is not None:
+        return stand_in
     files = files_of(source, window, home)
     for path in files:
         if not path.is_file():

@@ -39,7 +39,7 @@ def aa(
 
     stores = open_stores(flow_home(ctx))
     settings = stores.project.model(model)
-    start, end = _dates(stores, settings.dataset, day(first, "--from"), day(last, "--to"))
+    start, end = dates_of(stores, settings.dataset, day(first, "--from"), day(last, "--to"))
     quiet = as_json
     answer = measure(
         stores, settings, start, end, now(), budget=_checked(budget), repeats=repeats, seed=seed,
@@ -76,7 +76,7 @@ def _checked(budget: float | None) -> float | None:
     return budget
 
 
-def _dates(stores: Stores, dataset: str, first: date | None, last: date | None) -> tuple[date, date]:
+def dates_of(stores: Stores, dataset: str, first: date | None, last: date | None) -> tuple[date, date]:
     """The asked dates, else those of the stored windows, else those that the source's files have."""
     if first and last:
         return _ordered(first, last)

@@ -68,6 +68,7 @@ def furnish() -> typer.Typer:
         evidence,
         explain,
         inspect,
+        lab,
         mitigate,
         oncall,
         policies,
@@ -78,7 +79,7 @@ def furnish() -> typer.Typer:
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    for room in (*rooms, mitigate, adjust, ci, decisions, estimates, policies):
+    for room in (*rooms, mitigate, adjust, ci, decisions, estimates, policies, lab):
         room.add_to(app)
     return app
 

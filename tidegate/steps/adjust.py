@@ -50,6 +50,17 @@ class Adjusted:
     known: bool = False
 
 
+@dataclass(frozen=True)
+class Made:
+    """An adjustment's package: of which version, fitted on which nights, and what its spec says of it."""
+
+    folder: Path
+    digest: str
+    of: int
+    nights: tuple[str, ...]
+    adjusts: dict[str, Any]
+
+
 @dataclass(frozen=True, eq=False)
 class Recent:
     """Matured nights that a champion was not trained on: rows, its scores, labels, the threshold of each row."""
@@ -80,6 +91,23 @@ def adjust(stores: Stores, model: Model, window: Window, now: datetime, what: Wh
     SourceError
         If the matured nights do not allow a fit: too few, or labels of one class only.
     """
+    made = adjusted_package(stores, model, window, what)
+    known = next((v for v in stores.records.versions(model.name) if v["digest"] == made.digest), None)
+    if known is not None:
+        return Adjusted(known["version"], made.of, what, made.nights, known=True)
+    version = register(
+        stores, model, made.folder, made.digest, window, now, reason=reason, more={"adjusts": made.adjusts}
+    )
+    with stores.control.write() as c:
+        ledger.append(
+            c, namespace=stores.namespace, owner=model.owner, model=model.name, kind="adjustment", window=window.id,
+            at=now, body={"version": version, "digest": made.digest, "reason": reason, "adjusts": made.adjusts},
+        )  # fmt: skip
+    return Adjusted(version, made.of, what, made.nights)
+
+
+def adjusted_package(stores: Stores, model: Model, window: Window, what: What) -> Made:
+    """The package of an adjustment, which nobody has registered; raises as `adjust`."""
     version, champion = _champion(stores, model)
     against = no_threshold(model, grouped=bool(champion.spec.get("group_thresholds")))
     if what == "move_threshold" and against:
@@ -103,16 +131,7 @@ def adjust(stores: Stores, model: Model, window: Window, now: datetime, what: Wh
     adjusts = {"version": version, "package": champion.digest, "what": what, "nights": list(recent.nights)}
     spec |= {"adjusts": {**adjusts, "map": new, "threshold": spec["threshold"]}}
     folder, digest = _package(stores, model, champion, spec, new, _kept(model, recent, held))
-    known = next((v for v in stores.records.versions(model.name) if v["digest"] == digest), None)
-    if known is not None:
-        return Adjusted(known["version"], version, what, recent.nights, known=True)
-    made = register(stores, model, folder, digest, window, now, reason=reason, more={"adjusts": spec["adjusts"]})
-    with stores.control.write() as c:
-        ledger.append(
-            c, namespace=stores.namespace, owner=model.owner, model=model.name, kind="adjustment", window=window.id,
-            at=now, body={"version": made, "digest": digest, "reason": reason, "adjusts": spec["adjusts"]},
-        )  # fmt: skip
-    return Adjusted(made, version, what, recent.nights)
+    return Made(folder, digest, version, recent.nights, spec["adjusts"])
 
 
 def recent_of(stores: Stores, model: Model, package: Loaded, window: Window, *, after: str = "") -> Recent:
@@ -224,4 +243,4 @@ def learned_through(spec: dict[str, Any]) -> str:
     return max(nights)
 
 
-__all__ = ["WORDS", "Adjusted", "Recent", "What", "adjust", "learned_through", "recent_of"]
+__all__ = ["WORDS", "Adjusted", "Made", "Recent", "What", "adjust", "adjusted_package", "learned_through", "recent_of"]

@@ -32,7 +32,7 @@ def ingest(stores: Stores, dataset: Dataset, window: Window, now: datetime, *, a
     with stores.data_leases.waiting(f"ingest/{dataset.name}/{window.id}", dataset.name) as lease:
         if not again and (done := _passed(stores, dataset, window)):
             return done
-        verdict, good, bad = _judge(stores, dataset, window)
+        verdict, good, bad = judge_window(stores, dataset, window)
         stores.data.put("quarantine", dataset.name, window.id, bad, now, lease)
         if verdict.passed:
             stores.data.put("batches", dataset.name, window.id, good, now, lease)
@@ -47,9 +47,10 @@ def _passed(stores: Stores, dataset: Dataset, window: Window) -> Verdict | None:
     return known if known is not None and known.passed else None
 
 
-def _judge(stores: Stores, dataset: Dataset, window: Window) -> tuple[Verdict, pa.Table, pa.Table]:
+def judge_window(stores: Stores, dataset: Dataset, window: Window) -> tuple[Verdict, pa.Table, pa.Table]:
+    """A window's quality verdict, its good rows and those to quarantine; nothing is stored."""
     try:
-        frame = read_window(dataset.source, window, stores.home)
+        frame = read_window(dataset.source, window, stores.home, f"rows/{dataset.name}")
     except Unreadable as fault:
         # Data that cannot be read is bad data: the window is blocked until a good file comes.
         return Verdict("fail", (f"NO_DATA: {fault}",)), pa.table({}), QUARANTINE.empty_table()

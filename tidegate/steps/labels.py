@@ -60,7 +60,7 @@ def _collect(stores: Stores, model: Model, window: Window, now: datetime) -> int
     calendar = stores.project.calendar(dataset)
     event = window if model.label.arrived_at else calendar.shift(window, -delay_nights(model))
     try:
-        frame = read_window(model.label.source, event, stores.home)
+        frame = read_window(model.label.source, event, stores.home, f"labels/{model.name}")
     except Unreadable:
         # No labels yet: the window stays immature, and a later run finds them.
         return 0

@@ -64,7 +64,7 @@ class Stores:
 
             folder.parent.mkdir(parents=True, exist_ok=True)
             Registry(self.home.state).fetch(model, version, folder)
-        return load(folder, digest)
+        return load(folder.resolve(), digest)
 
     def candidate(self, model: str) -> dict[str, Any] | None:
         """The newest version that still waits for evidence or approval."""
@@ -75,6 +75,11 @@ class Stores:
 @lru_cache(maxsize=16)
 def open_stores(home: Home) -> Stores:
     """The stores of a home, opened once per process."""
+    return stores_of(home)
+
+
+def stores_of(home: Home) -> Stores:
+    """The stores of a home that is soon gone again, opened anew."""
     if not home.root.is_dir():
         raise UsageError(f"home {home.root}", "a folder", "none", "pass --home FOLDER")
     project = load_project(home)
