@@ -19,8 +19,9 @@ from tidegate.config.model import Model
 from tidegate.performance.blocks import Estimate
 from tidegate.verdicts import Option
 
-LEAST = 0.05
-"""An action that is less likely than this to pass the gate is not tried: each try spends of the year's error."""
+LEAST = 0.5
+"""What is more likely to fail the gate than to pass is not tried: a try spends of the year's error and starts a
+cooldown, and with more nights the chance of a real gain grows by itself."""
 
 
 def unit_of(model: Model) -> str:
