@@ -24,6 +24,8 @@ from tidegate.verdicts import Action, Decision, Option, Verdict
 from tidegate.windows import Window
 
 NIGHT = timedelta(days=1)
+COSTLY = ("decay", "gap", "harm")
+"""Evidence of money lost every night."""
 
 
 def decide_window(stores: Stores, model: Model, window: Window, now: datetime) -> Decision:
@@ -87,8 +89,8 @@ def _options(
 ) -> tuple[Option, ...] | None:
     """What was weighed on this window; None where nothing is due, or nothing of it could be done.
 
-    Due when `decision.look_every` is over, or when something is proven tonight that was not when options were weighed
-    last; then a block of nights has to lie between, or what comes and goes would have them weighed every night.
+    Due when `decision.look_every` is over; while something that costs money is proven, or something is proven that was
+    not when options were weighed last, as soon as another block of nights is over.
     """
     able = [a for a in model.decision.actions if not against(model, a, at.attempts, at.window)]
     if not able:
@@ -99,7 +101,8 @@ def _options(
     news = set(proven) - set(last.numbers["proven"] if last else ())
     if at.next_weighing and at.window < at.next_weighing:
         since = at.window - date.fromisoformat(before[-1])
-        if not news or since < model.gate.block_nights * NIGHT:
+        urgent = news or set(proven) & set(COSTLY)
+        if not urgent or since < model.gate.block_nights * NIGHT:
             return None
     from tidegate.steps.options import Weighing
 
