@@ -23,7 +23,7 @@ from tidegate.steps.adjust import What
 from tidegate.steps.approval import Asked, ask
 from tidegate.steps.candidate import training_failed, turn
 from tidegate.steps.freeze import frozen
-from tidegate.steps.rollback import former
+from tidegate.steps.rollback import former, rolled_back_on
 from tidegate.steps.stores import open_stores
 from tidegate.verdicts import Alarm, Decision, Verdict
 
@@ -128,6 +128,9 @@ def rolled_back(home: Home, model_name: str, window: str, now: datetime, reason:
     with stores.leases.holding(f"retrain/{model_name}", model.owner) as lease:
         if lease is None:
             return Attempt(None, Verdict("inconclusive", (f"another run is retraining {model_name}",)))
+        done = rolled_back_on(stores, model, window)
+        if done is not None:
+            return Attempt(done, Verdict("inconclusive", (f"rolled back to version {done} on {window} already",)))
         if former(stores, model) is None:
             return Attempt(None, Verdict("inconclusive", ("there is no former champion to go back to",)))
         version = roll_back_champion(home, model_name, window, now, "automatic", reason, lease)

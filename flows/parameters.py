@@ -49,6 +49,13 @@ class RetrainRequest(ModelNight):
     reason: str = Field("requested", max_length=200, description="Why; written to the ledger.")
 
 
+class RecalibrateRequest(ModelNight):
+    """An adjustment of the champion that somebody asks for."""
+
+    threshold_only: bool = Field(False, description="Move the decision threshold; the scores stay bit for bit.")
+    reason: str = Field("requested", max_length=200, description="Why; written to the ledger.")
+
+
 class ApprovalRequest(Parameters):
     """A question about a version, or an answer to it."""
 

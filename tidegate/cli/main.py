@@ -57,6 +57,7 @@ def version() -> None:
 def furnish() -> typer.Typer:
     """The command with every verb."""
     from tidegate.cli import (
+        adjust,
         alarms,
         approval,
         ci,
@@ -75,7 +76,7 @@ def furnish() -> typer.Typer:
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    for room in (*rooms, mitigate, ci, lab):
+    for room in (*rooms, mitigate, adjust, ci, lab):
         room.add_to(app)
     return app
 

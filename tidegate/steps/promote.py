@@ -134,7 +134,8 @@ def reconcile(stores: Stores, model: Model) -> None:
     for record in stores.records.versions(model.name):
         version = record["version"]
         if version == champion and record["status"] != "champion":
-            settle(stores, model, version, record["body"]["looks"][-1]["window"])
+            body = record["body"]
+            settle(stores, model, version, body.get("promoted") or body["looks"][-1]["window"])
         elif version != champion and record["status"] == "champion":
             stores.records.set_status(model.name, version, _fate(stores, model, version))
         elif record["status"] == "challenger":

@@ -13,7 +13,7 @@ from tidegate.adapters.leases import Lease
 from tidegate.adapters.packages import Loaded
 from tidegate.config.model import Model
 from tidegate.decision.adjusting import Gain, paired_gain
-from tidegate.errors import IntegrityError, RegistryError, UsageError
+from tidegate.errors import IntegrityError, RegistryError, SourceError, UsageError
 from tidegate.rollout.plan import ServingPlan
 from tidegate.steps.adjust import learned_through, recent_of
 from tidegate.steps.freeze import frozen
@@ -22,7 +22,8 @@ from tidegate.steps.stores import Stores
 from tidegate.training.thresholds import cuts_of
 from tidegate.windows import Window
 
-GONE = (IntegrityError, RegistryError)
+GONE = (IntegrityError, RegistryError, SourceError)
+"""What a package raises that cannot be loaded, whether its bytes, its types or its code are to blame."""
 
 
 def former(stores: Stores, model: Model) -> tuple[int, Loaded] | None:
@@ -59,10 +60,13 @@ def rollback_gain(stores: Stores, model: Model, window: Window) -> Gain:
     lacking = [f for f in ours.spec["features"] if f not in stores.project.dataset(model.dataset).columns]
     if lacking:
         return Gain(np.nan, np.nan, 0, f"version {before[0]} needs {', '.join(lacking)}, which is no column any more")
-    recent = recent_of(stores, model, theirs, window, after=max(learned_through(p.spec) for p in (ours, theirs)))
-    if not recent.nights:
-        return Gain(np.nan, np.nan, 0, "no matured night since the training of both")
-    again = ours.scores(recent.rows)
+    try:
+        recent = recent_of(stores, model, theirs, window, after=max(learned_through(p.spec) for p in (ours, theirs)))
+        if not recent.nights:
+            return Gain(np.nan, np.nan, 0, "no matured night since the training of both")
+        again = ours.scores(recent.rows)
+    except SourceError as fault:
+        return Gain(np.nan, np.nan, 0, f"one of the two gives no scores: {fault}")
     return paired_gain(
         model, recent.night, recent.labels, (again, cuts_of(ours.spec, recent.rows)), (recent.scores, recent.cut)
     )
@@ -100,6 +104,7 @@ def roll_back(
         do = f"tidegate retrain {model.name}, or look at tidegate lineage {model.name}"
         raise UsageError(f"rollback of {model.name}", "a former champion that can still be loaded", "none", do)
     version, package = found
+    record = next(v for v in stores.records.versions(model.name) if v["version"] == version)
     back = {"rolls_back": {"from": plan.champion, "to": version}}
     gain = rollback_gain(stores, model, window)
     evidence = {"gain": gain.value, "se": gain.se, "blocks": gain.blocks, "why": gain.why}
@@ -122,11 +127,19 @@ def roll_back(
     if plan.champion is not None:
         stores.records.set_status(model.name, plan.champion, "rolled_back", rolled_back=window.id)
     try:
-        settle(stores, model, version, window.id)
+        settle(stores, model, version, record["body"].get("promoted") or window.id)
+        stores.records.set_status(model.name, version, "champion", restored=window.id)
     except RegistryError as fault:
         do = f"mend the registry; version {version} is champion already, and the next night mirrors it"
         raise RegistryError(f"alias of version {version} of {model.name}", "a registry", str(fault), do) from None
     return after
+
+
+def rolled_back_on(stores: Stores, model: Model, window: str) -> int | None:
+    """The version that was gone back to on a window, if one was: a night that runs again goes back no further."""
+    entries = ledger.entries(stores.control, stores.namespace, model.name, "plan")
+    done = [e["body"]["rolls_back"]["to"] for e in entries if e["window"] == window and "rolls_back" in e["body"]]
+    return int(done[-1]) if done else None
 
 
 def _champions(stores: Stores, model: Model) -> list[int]:
@@ -136,4 +149,4 @@ def _champions(stores: Stores, model: Model) -> list[int]:
     return [v for i, v in enumerate(became) if v not in became[i + 1 :]]
 
 
-__all__ = ["former", "roll_back", "rollback_gain"]
+__all__ = ["former", "roll_back", "rollback_gain", "rolled_back_on"]

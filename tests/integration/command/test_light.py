@@ -8,7 +8,8 @@ import pytest
 HEAVY = ("prefect", "mlflow", "great_expectations", "evidently", "pandas", "sklearn", "deltalake", "shap", "fairlearn")
 VERBS = (
     "ingest", "score", "nightly", "retrain", "approve", "reject", "freeze", "unfreeze", "evidence", "explain",
-    "mitigate", "ci", "replay", "status", "findings", "lineage", "report", "quarantine", "config", "version",
+    "mitigate", "recalibrate", "ci", "replay", "status", "findings", "lineage", "report", "quarantine", "config",
+    "version",
 )  # fmt: skip
 
 
@@ -34,7 +35,9 @@ def test_help_lists_the_verbs_and_loads_nothing_heavy():
         assert any(line.split()[:1] == [verb] for line in text), verb
 
 
-@pytest.mark.parametrize("verb", ["evidence", "explain", "approve", "reject", "freeze", "unfreeze", "mitigate", "ci"])
+@pytest.mark.parametrize(
+    "verb", ["evidence", "explain", "approve", "reject", "freeze", "unfreeze", "mitigate", "ci", "recalibrate"]
+)
 def test_the_help_of_a_verb_loads_nothing_heavy(verb):
     code = (
         f"import sys\nfrom tidegate.cli.main import main\nsys.argv = ['tidegate', {verb!r}, '--help']\n"
