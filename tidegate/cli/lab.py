@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from tidegate.cli.detectors import dates_of
+from tidegate.cli.labparts import actions, chain
 from tidegate.cli.output import Json, Model, flow_home, json_text, show
 from tidegate.cli.run import day
 from tidegate.config.home import Home
@@ -44,8 +45,11 @@ def lab(
     ctx: typer.Context,
     model: Model,
     quick: Annotated[bool, typer.Option("--quick/--full", help="Minutes, or some hours.")] = True,
-    seeds: Annotated[int | None, typer.Option(help="Paired seeds of the profile level; else 8 or 200.", min=1)] = None,
-    level: Annotated[str, typer.Option(help="Which part: profile, or all.")] = "all",
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="Paired seeds; else 8, 2 and 1 of profile, chain and actions, or 200, 60 and 4.", min=1),
+    ] = None,
+    level: Annotated[str, typer.Option(help="Which part: profile, chain, actions, or all.")] = "all",
     name: Annotated[
         str | None, typer.Option("--id", help="The same id goes on where it was; else quick or full.")
     ] = None,
@@ -99,7 +103,7 @@ def profile(asked: Asked) -> dict[str, Any]:
     return {"rules": board["rules"], "settings": {"model": asked.model, "profile": told}}
 
 
-PARTS: dict[str, Callable[[Asked], dict[str, Any]]] = {"profile": profile}
+PARTS: dict[str, Callable[[Asked], dict[str, Any]]] = {"profile": profile, "chain": chain, "actions": actions}
 """The parts of the lab; each gives its part of the scoreboard."""
 
 

@@ -133,10 +133,11 @@ def _duplicates(frame: pd.DataFrame, ids: np.ndarray, arrays: dict[str, pd.Serie
     for i, row_id in enumerate(ids):
         if i not in bad:
             groups.setdefault(row_id, []).append(i)
-    for group in groups.values():
-        if len(group) == 1:
-            continue
-        same = len(set(row_ids([values.iloc[group] for values in arrays.values()]))) == 1
+    several = [group for group in groups.values() if len(group) > 1]
+    rows = [i for group in several for i in group]
+    content = dict(zip(rows, row_ids([values.iloc[rows] for values in arrays.values()]), strict=True)) if rows else {}
+    for group in several:
+        same = len({content[i] for i in group}) == 1
         # Which copy stays must not hang on the order of arrival: they may differ in undeclared columns.
         stays = min(group, key=lambda i: row_text(frame, i)) if same else None
         for i in group:

@@ -30,6 +30,11 @@ class Outcome:
     chosen: str
 
     @property
+    def undecided(self) -> bool:
+        """Whether the least and the most intrusive action are both right: the scenario tells little."""
+        return {"nothing", "retrain"} <= set(self.right)
+
+    @property
     def row(self) -> str:
         """The least intrusive right action."""
         return min(self.right, key=ORDER.index)
@@ -146,7 +151,8 @@ def summary(outcomes: Sequence[Outcome], seed: int = 0) -> dict[str, Any]:
     """What the scoreboard says of the right action; numbers are None where nothing was measured.
 
     ``macro`` with its lower bound ``low``; ``constant``, the score of the ``best_constant`` answer; ``confusion`` by
-    row and answer; ``n`` scenarios by row in ``rows``, kinds of change by row in ``names``.
+    row and answer; ``n`` scenarios, by row in ``rows``, kinds of change by row in ``names``; ``undecided`` is in how
+    many of them doing nothing and retraining are both right.
     """
     if not outcomes:
         return {"macro": None, "low": None, "constant": None, "best_constant": None, "confusion": {}, "n": 0}
@@ -157,5 +163,6 @@ def summary(outcomes: Sequence[Outcome], seed: int = 0) -> dict[str, Any]:
         "best_constant": answer, "confusion": confusion(outcomes), "n": len(outcomes),
         "rows": {a: len(r) for a, r in rows.items() if r},
         "names": {a: len({o.scenario for o in r}) for a, r in rows.items() if r},
+        "undecided": sum(o.undecided for o in outcomes),
         "accuracy": {a: float(np.mean([o.chosen in o.right for o in r])) for a, r in rows.items() if r},
     }  # fmt: skip

@@ -187,13 +187,14 @@ def _own_home(ground: Ground, model: Model, order: int, delay: int) -> Home:
         each.mkdir(parents=True, exist_ok=True)
     label: dict[str, Any] = {"delay": f"{delay}d"} | ({"arrived_at": None} if model.label.arrived_at else {})
     changes = {"models": {model.name: {"promotion": "automatic", "label": label}}}
-    (own.state / "overrides.yaml").write_text(yaml.safe_dump(changes))
     plan = [ground.first, ground.last, ground.history, ground.settle, model.model_dump(mode="json")]
     path, begun = own.state / "begun", json_digest(plan)
     if path.is_file() and path.read_text() != begun:
         what = "the dates and the model file that it was begun with"
         raise ConfigError(f"lab {ground.lab_id}", what, "others", "choose another --id")
-    path.write_text(begun)
+    if not path.is_file():
+        (own.state / "overrides.yaml").write_text(yaml.safe_dump(changes))
+        path.write_text(begun)
     return own
 
 

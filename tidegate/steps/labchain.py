@@ -23,11 +23,18 @@ Progress = Callable[[int, int, str], None]
 Kind = Literal["chain", "actions"]
 LARGEST = 2
 DELAYS = (2, 60)
-QUICK_SCENES = (
-    ("unchanged", 0), ("unit_change", 1), ("upstream_default", 2), ("calibration_shift", 2),
-    ("sudden_concept_shift", 2), ("bad_promotion", 2), ("benign_mix", 2),
+QUICK_SCENES = (("unchanged", 0), ("unit_change", 2), ("calibration_shift", 2), ("sudden_concept_shift", 2),
+                ("bad_promotion", 2))  # fmt: skip
+"""Scenarios of a quick run: one for each answer that is likely to be right."""
+FULL_SCENES = (
+    ("unchanged", 0), ("benign_idle_column", 2), ("benign_mix", 2), ("benign_more_rows", 2), ("unit_change", 1),
+    ("unit_change", 2), ("null_burst", 1), ("null_burst", 2), ("stale_feature", 1), ("stale_feature", 2),
+    ("category_remap", 2), ("new_category", 2), ("duplicated_rows", 1), ("partial_batch", 2), ("label_flip", 1),
+    ("label_flip", 2), ("slow_covariate_shift", 2), ("shifted_segment", 2), ("upstream_default", 1),
+    ("upstream_default", 2), ("sudden_concept_shift", 0), ("sudden_concept_shift", 1), ("sudden_concept_shift", 2),
+    ("calibration_shift", 0), ("calibration_shift", 1), ("calibration_shift", 2), ("bad_promotion", 0),
+    ("bad_promotion", 1), ("bad_promotion", 2),
 )  # fmt: skip
-"""Scenarios of a quick run: a few for each action that can be right."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def fork(base: Base, evening: str) -> Iterator[Stores]:
     if not source.is_dir():
         raise UsageError(f"fork of {evening}", f"one of {base.snapshots}", "no snapshot")
     folder = base.home.shared.parent / "forks" / f"{os.getpid()}-{next(_number)}"
-    shutil.rmtree(folder, ignore_errors=True)
+    _clear(folder.parent)
     home = Home(base.home.root, folder / "state", folder / "shared")
     try:
         for name, mine, theirs in (("state", home.state, base.home.state), ("shared", home.shared, base.home.shared)):
@@ -57,6 +57,17 @@ def fork(base: Base, evening: str) -> Iterator[Stores]:
         yield stores
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _clear(folder: Path) -> None:
+    """Delete what killed processes left."""
+    for left in folder.glob("*-*") if folder.is_dir() else ():
+        try:
+            os.kill(int(left.name.split("-")[0]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(left, ignore_errors=True)
+        except (ValueError, PermissionError):
+            continue
 
 
 def _link(mine: Path, theirs: Path, namespace: str) -> None:

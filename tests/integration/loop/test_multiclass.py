@@ -28,13 +28,17 @@ def test_the_story_goes_as_it_should(wine, day):
     ]  # fmt: skip
     assert [t.get("scored") for t in told[:9]] == [None] * 9
     assert all(t["scored"] > 30 for t in told[9:])
-    # Nine nights of reference calibrate nothing: drift alarms nobody, harm that labels prove does.
-    [(night, alarm)] = [(i, a) for i, t in enumerate(told) for a in t.get("alarms", ())]
-    assert night == told.index(wine.told[wine.record(2)["body"]["window"]])
-    assert (alarm.severity, alarm.cause, alarm.monitor) == ("page", "concept", "performance")
+    # Nine nights of reference calibrate nothing: drift alarms nobody. The estimates' gap is told as soon as it lasts,
+    # and pages when labels prove the harm.
+    told_of = [(i, a) for i, t in enumerate(told) for a in t.get("alarms", ())]
+    print(told_of)
+    (first, gap), (proven, harm) = told_of
+    assert (gap.severity, gap.cause, gap.subject, gap.since) == ("ticket", "concept", "estimate gap", day(9))
+    assert (harm.severity, harm.cause, harm.monitor) == ("page", "concept", "performance")
+    assert first < proven <= told.index(wine.told[wine.record(2)["body"]["window"]])
     # The harm is proven of a stretch of eight nights, whose last has just matured.
-    assert (alarm.since, day(night - 3)) == (day(10), day(17))
-    assert alarm.next_command.startswith("tidegate retrain cultivars")
+    assert (harm.since, day(proven - 3)) == (day(10), day(17))
+    assert harm.next_command.startswith("tidegate retrain cultivars")
     assert [v["status"] for v in wine.stores.records.versions(wine.name)] == ["retired", "champion"]
     plan = wine.stores.plans.get(wine.name)
     assert (plan.champion, plan.revision, plan.champion_digest) == (2, 2, wine.record(2)["digest"])
@@ -210,7 +214,12 @@ def test_the_ledger_is_unbroken_and_tells_why(wine):
     chain = ledger.entries(wine.stores.control, wine.stores.namespace)
     assert broken_at(chain) is None
     kinds = [e["kind"] for e in chain]
-    assert kinds == ["decision", "intent", "plan"] * 2
+    # What was weighed is there, too, also where nothing came of it.
+    assert [k for k in kinds if k != "decision"] == ["intent", "plan"] * 2
+    chosen = [e["body"]["numbers"]["action"] for e in chain if e["kind"] == "decision"]
+    assert [a for a in chosen if a != "nothing"] == ["retrain", "retrain"]
+    weighed = [e["body"]["numbers"]["options"] for e in chain if e["kind"] == "decision"][-1]
+    assert {o["action"] for o in weighed} >= {"nothing", "retrain"}
     plans = [e["body"] for e in chain if e["kind"] == "plan"]
     assert [(p["from"]["champion"], p["to"]["champion"], p["by"]) for p in plans] == [
         (None, 1, "automatic"), (1, 2, "automatic"),
