@@ -16,7 +16,9 @@ def policies(
     ctx: typer.Context,
     model: Model,
     replay_id: Annotated[str, typer.Option("--id", help="Name of the replay's folder under var/replay.")] = "replay",
-    parts: Annotated[int, typer.Option("--segments", help="Stretches that the nights are cut into.", min=1)] = 4,
+    parts: Annotated[
+        int | None, typer.Option("--segments", help="Stretches that the nights are cut into; by default 4.", min=1)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """The policies of a finished replay in money, with the hindsight oracle; the scoreboard takes the figures."""

@@ -4,9 +4,10 @@ All policies are judged on the rows that every one of them scored. A policy's co
 KPI, and what its actions cost. A gain is paired, night by night, so what makes a night good or bad for all falls out.
 
 A year is one draw: another would have other storms. The interval says how far the gain would swing. Its unit is a
-block of `BLOCK` nights, since two policies differ by the models they have in service, which change about once a month;
-shorter blocks would count one model's luck many times. Its error is the delete-one-block jackknife with Student's t
-(Künsch 1989), of a share the same with the ratio taken anew without each block.
+block of `BLOCK` nights, since two policies differ by the models they have in service, which change about once a month:
+of shorter blocks several would count one model's luck. Its error is the delete-one-block jackknife with Student's t
+(Künsch 1989), of a share the same with the ratio taken anew without each block. In simulated years of 306 nights it
+covers 92 % to 95 % where models stay a month, and 87 % where they stay six weeks and all the difference is theirs.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ Floats = NDArray[np.float64]
 
 FLOOR: Final = "never"
 YARDSTICK: Final = "monthly"
-BLOCK: Final = 28
+BLOCK: Final = 42
 """Nights of a block; shorter ones, down to a week, where fewer than `LEAST` would come of it."""
-LEAST: Final = 8
+LEAST: Final = 7
 WEEK: Final = 7
 LEVEL: Final = 0.95
 """Of the two-sided intervals."""
@@ -169,7 +170,7 @@ def blocks(nights: int) -> list[slice]:
     Examples
     --------
     >>> [len(blocks(n)) for n in (306, 84, 10, 0)]
-    [11, 8, 1, 0]
+    [7, 7, 1, 0]
     """
     count = max(round(nights / BLOCK), min(LEAST, nights // WEEK), min(nights, 1))
     edges = np.linspace(0, nights, count + 1).round().astype(int).tolist()
@@ -183,7 +184,7 @@ def paired(difference: Sequence[float] | Floats) -> tuple[float, float, float]:
     --------
     >>> total, low, high = paired(np.repeat([1.0, 3.0], 28))
     >>> total, round(low, 1), round(high, 1)
-    (112.0, 62.0, 162.0)
+    (112.0, 60.2, 163.8)
     >>> paired([1.0, 2.0])
     (3.0, -inf, inf)
     """

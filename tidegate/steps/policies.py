@@ -31,7 +31,7 @@ from tidegate.windows import Window
 SEGMENTS = 4
 
 
-def compare_policies(base: Home, model_name: str, replay_id: str, *, parts: int = SEGMENTS) -> dict[str, Any]:
+def compare_policies(base: Home, model_name: str, replay_id: str, *, parts: int | None = None) -> dict[str, Any]:
     """The policies of a finished replay with the hindsight oracle, as `summary.json` and the scoreboard hold them.
 
     Raises
@@ -151,8 +151,8 @@ def _spent(stores: Stores, model: Model, nights: list[str]) -> np.ndarray:
     return out
 
 
-def in_money(stores: Mapping[str, Stores], model: Model, on: Nights, parts: int) -> dict[str, Any]:
-    """`policies` with costs, gains and what was done, and `segments`."""
+def in_money(stores: Mapping[str, Stores], model: Model, on: Nights, parts: int | None = None) -> dict[str, Any]:
+    """`policies` with costs, gains and what was done, and `segments`: four, unless another number is asked for."""
     policies = compared(on)
     for policy, figures in policies.items():
         done = Counter(action for window, action in actions_of(stores[policy], model) if window >= on.nights[0])
@@ -164,7 +164,7 @@ def in_money(stores: Mapping[str, Stores], model: Model, on: Nights, parts: int)
     return {
         "unit": unit_of(model),
         "policies": policies,
-        "segments": segments(on, min(parts, len(on.nights))),
+        "segments": segments(on, min(SEGMENTS, len(on.nights)) if parts is None else parts),
     }
 
 

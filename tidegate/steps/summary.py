@@ -14,7 +14,7 @@ from tidegate.config.home import Home
 from tidegate.config.model import Model
 from tidegate.performance.metrics import METRICS, metrics
 from tidegate.performance.tally import tally_of
-from tidegate.steps.policies import SEGMENTS, common_rows, in_money, nights_of, scored_outcomes
+from tidegate.steps.policies import common_rows, in_money, nights_of, scored_outcomes
 from tidegate.steps.score import scores_of
 from tidegate.steps.stores import Stores, open_stores
 from tidegate.training.thresholds import cuts_of
@@ -44,7 +44,7 @@ def summarise(
     common = common_rows(list(outcomes.values()))
     shared = {policy: table.filter(pc.is_in(table["row_id"], common)) for policy, table in outcomes.items()}
     by_month = {policy: _months(stores[policy], model, table) for policy, table in shared.items()}
-    money = in_money(stores, model, nights_of(stores, model, nights, shared), SEGMENTS)
+    money = in_money(stores, model, nights_of(stores, model, nights, shared))
     verdicts = first.data_records.verdicts(model.dataset, "quality", nights)
     quarantined = first.data.read("quarantine", model.dataset, nights)
     told = {
