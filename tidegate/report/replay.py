@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from tidegate.report.charts import alt_text, chart_data, style_of
+from tidegate.report.decided import decision_rows
 from tidegate.report.gains import FLOOR, OURS, measures_of, policies_of, policy_name
 from tidegate.report.headline import bars, headline, told
 from tidegate.report.skeleton import allowed, environment, plotly_js, template_text
@@ -80,6 +81,7 @@ def render_replay(summary: Mapping[str, Any]) -> str:
             alts={m.key: alt_text(m, policies) for m in shown},
             by_month=[(m.key, first_upper(metric_name(m.key)), month_rows(m, policies)) for m in shown],
             rows=policy_rows(summary, measures),
+            decided=[(policy_name(p), decision_rows((summary.get("decisions") or {}).get(p) or ())) for p in policies],
             windows=windows,
             injected=sum(bool(w.injected) for w in windows),
             caught=sum(bool(w.injected) and w.blocked for w in windows),

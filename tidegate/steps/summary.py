@@ -14,6 +14,7 @@ from tidegate.config.home import Home
 from tidegate.config.model import Model
 from tidegate.performance.metrics import METRICS, metrics
 from tidegate.performance.tally import tally_of
+from tidegate.steps.decisions import decisions
 from tidegate.steps.policies import common_rows, in_money, nights_of, scored_outcomes
 from tidegate.steps.score import scores_of
 from tidegate.steps.stores import Stores, open_stores
@@ -76,6 +77,7 @@ def summarise(
         "injected": list(injected),
         "months": by_month,
         "events": {policy: _events(s, model_name) for policy, s in stores.items()},
+        "decisions": {policy: decisions(s, model, start.id, end.id) for policy, s in stores.items()},
     }
     out["coverage"] = {
         policy: round(len(t) / max(_scored(stores[policy], model, nights), 1), 4) for policy, t in outcomes.items()
