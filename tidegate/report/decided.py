@@ -60,6 +60,6 @@ def _option(o: Mapping[str, Any], chosen: str) -> OptionRow:
     if o.get("net") is None:
         return OptionRow(name, "not estimable", plain(o["why"]), mine)
     chance = "" if o["chance"] == 1 else f" × {o['chance']:.0%} chance"
-    net = f"{o['net']:+,.0f} {o['unit']} (surely {o['low']:+,.0f})"
-    how = f"{o['gain']:+.3f} ± {o['se']:.3f} a row{chance} × {o['rows']:,.0f} rows − {o['cost']:,.6g}; {o['why']}"
+    net = f"net {o['net']:+,.0f} {o['unit']} (surely {o['low']:+,.0f})"
+    how = f"gains {o['gain']:+.3f} ± {o['se']:.3f} a row{chance} × {o['rows']:,.0f} rows − {o['cost']:,.6g}; {o['why']}"
     return OptionRow(name, plain(net), plain(how), mine)

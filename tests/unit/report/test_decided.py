@@ -5,7 +5,7 @@ from tidegate.report.replay import render_replay
 
 WORTH = {"gain": 0.05, "se": 0.01, "rows": 26000.0, "chance": 0.8, "cost": 245.0, "net": 795.0, "low": 400.0,
          "high": 1190.0, "unit": "USD", "why": "a probe on 56 nights"}  # fmt: skip
-UNKNOWN = {k: None for k in WORTH} | {"rows": 26000.0, "cost": 120.0, "unit": "USD", "why": "<b>no</b> former champion"}
+UNKNOWN = dict.fromkeys(WORTH) | {"rows": 26000.0, "cost": 120.0, "unit": "USD", "why": "<b>no</b> former champion"}
 NIGHT = {
     "window": "2013-06-06", "action": "retrain", "reason": "decay", "acts": True, "losing": {},
     "options": [{"action": "nothing", **WORTH}, {"action": "retrain", **WORTH}, {"action": "roll_back", **UNKNOWN}],
@@ -16,8 +16,8 @@ def test_a_night_has_its_choice_and_its_losers():
     [row] = decision_rows([NIGHT])
     assert (row.action, row.reason, row.acted) == ("Retrain", "decay", True)
     best, unknown = row.options
-    assert (best.name, best.net, best.chosen) == ("Retrain", "+795 USD (surely +400)", True)
-    assert best.how.startswith("+0.050 ± 0.010 a row × 80% chance × 26,000 rows − 245; a probe")
+    assert (best.name, best.net, best.chosen) == ("Retrain", "net +795 USD (surely +400)", True)
+    assert best.how.startswith("gains +0.050 ± 0.010 a row × 80% chance × 26,000 rows − 245; a probe")
     assert (unknown.name, unknown.net, unknown.chosen) == ("Roll back", "not estimable", False)
 
 
