@@ -109,7 +109,7 @@ def test_what_weights_cannot_say_is_not_estimable_with_the_reason(a_model):
     assert (found.estimable, found.material, found.benign) == (False, False, False)
     assert math.isnan(found.value)
     assert "not estimable" in found.words
-    assert "effective reference rows" in found.words
+    assert "where the reference has none" in found.words
     near = density_ratio(known, known, rng=rng)
     few = covariate_effect(model, Labelled(scores, y, 0.2, blocks // 5), near, scores, -3.0, 0.02)
     assert "effective blocks, 5 are needed" in few.words
