@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3,$(if $(shell com
 PY := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: aa lab lab-full ci-models permuted demo test test-slow check faults bench bench-quick lint types imports doctest clean lock help
+.PHONY: aa car-loan lab lab-full ci-models permuted demo test test-slow check faults bench bench-quick lint types imports doctest clean lock help
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -74,6 +74,9 @@ lab: $(READY) ## Known faults beside the rules of the trade, at the same false p
 lab-full: $(READY) ## The same on 200 paired seeds; hours, and goes on where it was stopped
 	@$(PY) examples/flights/prepare.py var/flights
 	@.venv/bin/tidegate lab flights --full --from 2013-01-01 --to 2013-12-30 $(ARGS)
+
+car-loan: $(READY) ## Estimates without labels beside NannyML's own, on its data (a minute)
+	@$(PY) benchmarks/car_loan.py
 
 ci-models: $(READY) ## What a pull request that touches a model must show; writes var/ci (about a minute)
 	@$(PY) examples/flights/prepare.py var/flights
