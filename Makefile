@@ -76,7 +76,7 @@ lab-full: $(READY) ## The same on 200 paired seeds; hours, and goes on where it 
 	@.venv/bin/tidegate lab flights --full --from 2013-01-01 --to 2013-12-30 $(ARGS)
 
 car-loan: $(READY) ## Estimates without labels beside NannyML's own, on its data (a minute)
-	@$(PY) benchmarks/car_loan.py
+	@PYTHONPATH=. $(PY) benchmarks/car_loan.py
 
 ci-models: $(READY) ## What a pull request that touches a model must show; writes var/ci (about a minute)
 	@$(PY) examples/flights/prepare.py var/flights

@@ -62,6 +62,14 @@ class Yardstick:
             return math.nan
         return math.sqrt(self.spread**2 * max(1.0, self.rows / n) + self.bias**2)
 
+    def beyond(self, gap: float) -> float:
+        """How far a gap is beyond all that lies between none and the reference's own.
+
+        The reference's scores are of single members, each blind to some nights; what serves is their mean, whose
+        estimates need not be off in the same way.
+        """
+        return gap - min(max(gap, min(self.bias, 0.0)), max(self.bias, 0.0))
+
 
 def yardstick(metric: Metric, realised: Mapping[str, Tally], estimated: Mapping[str, Tally], block: int) -> Yardstick:
     """The yardstick of one metric from nightly tallies of held-out rows; nights where it is not defined are left out.
@@ -137,8 +145,8 @@ class Chart:
     """Where the CUSUM of one metric's gap stands.
 
     ``worse`` and ``better`` are its sums, in standard errors, against ``limit``. ``since`` is the first night of the
-    present run towards worse (or better, where that is larger), with ``nights`` so far; ``gap`` its mean, ``se`` the
-    error of that. Nothing has run up: an empty ``since``.
+    present run towards worse (or better, where that is larger), with ``nights`` so far; ``gap`` its mean beyond the
+    reference's own, ``se`` the error of that. Nothing has run up: an empty ``since``.
     """
 
     metric: str
@@ -187,14 +195,14 @@ def chart(
     blocks = in_blocks(nights, block, through)
     for night, b in blocks.items():
         spread = known.block_spread * math.sqrt(max(1.0, known.rows * block / b.n))
-        z = float(np.clip(sign * (b.gap - known.bias) / spread, -CAP, CAP))
+        z = float(np.clip(sign * known.beyond(b.gap) / spread, -CAP, CAP))
         for side, step in enumerate((z, -z)):
             grown = max(0.0, sums[side] + step - ALLOWANCE)
             began[side] = "" if not grown else began[side] or night
             sums[side] = grown
     since = began[0] if sums[0] >= sums[1] else began[1]
     run = {n: b for n, b in blocks.items() if since and n >= since}
-    mean = weighted([b.gap - known.bias for b in run.values()], [b.n for b in run.values()]).value
+    mean = weighted([known.beyond(b.gap) for b in run.values()], [b.n for b in run.values()]).value
     se = known.block_spread / math.sqrt(len(run)) if run else math.nan
     count = sum(since <= n <= through for n in nights) if since else 0
     return Chart(metric, sums[0], sums[1], limit, since, count, mean, se)

@@ -30,13 +30,13 @@ def test_the_story_goes_as_it_should(wine, day):
     assert all(t["scored"] > 30 for t in told[9:])
     # Nine nights of reference calibrate nothing: drift alarms nobody. The estimates' gap is told as soon as it lasts,
     # and pages when labels prove the harm.
-    told_of = [(i, a) for i, t in enumerate(told) for a in t.get("alarms", ())]
-    (first, gap), (proven, harm) = told_of
-    assert (gap.severity, gap.cause, gap.subject, gap.since) == ("ticket", "concept", "estimate gap", day(9))
+    (first, gap), (proven, harm) = [(i, a) for i, t in enumerate(told) for a in t.get("alarms", ())]
+    assert (gap.severity, gap.cause, gap.subject) == ("ticket", "concept", "estimate gap")
     assert (harm.severity, harm.cause, harm.monitor) == ("page", "concept", "performance")
+    assert gap.incident == harm.incident
     assert first < proven <= told.index(wine.told[wine.record(2)["body"]["window"]])
-    # The harm is proven of a stretch of eight nights, whose last has just matured; the trouble began with the gap.
-    assert (harm.since, day(proven - 3)) == (day(9), day(17))
+    # The gap names the night of the change; the harm is proven of eight nights, whose last has just matured.
+    assert (gap.since, harm.since, day(proven - 3)) == (day(11), day(11), day(17))
     assert harm.next_command.startswith("tidegate retrain cultivars")
     assert [v["status"] for v in wine.stores.records.versions(wine.name)] == ["retired", "champion"]
     plan = wine.stores.plans.get(wine.name)

@@ -124,6 +124,12 @@ def test_the_chart_is_pages_cusum_of_whole_blocks():
     assert chart("log_loss", over, KNOWN, 3, 4.0, night_id(first + 26)).since == night_id(first + 9)
 
 
+def test_a_gap_between_none_and_the_references_own_is_no_gap():
+    biased = Yardstick(0.7, -0.3, 1.7, 1.0, 100.0, 72, 24)
+    assert [round(biased.beyond(g), 3) for g in (-0.5, -0.3, -0.1, 0.0, 0.4)] == [-0.2, 0.0, 0.0, 0.0, 0.4]
+    assert chart("log_loss", gaps([0.0] * 30), biased, 3, 4.0, night_id(29)).since == ""
+
+
 def test_few_rows_raise_the_error_and_weigh_less():
     assert KNOWN.se(100) == KNOWN.se(5000) == 1.7
     assert KNOWN.se(25) == pytest.approx(3.4)
