@@ -219,7 +219,7 @@ def _package(
 def _copied(
     stores: Stores, model: Model, champion: Loaded, spec: dict[str, Any], reference: dict[str, pa.Table]
 ) -> tuple[Path, str]:
-    staging = Path(tempfile.mkdtemp(prefix="adjustment-", dir=champion.folder.parent))
+    staging = Path(tempfile.mkdtemp(prefix="adjustment-", dir=stores.package_folder(model.name, "")))
     try:
         copy = staging / "package"
         shutil.copytree(champion.folder, copy)
