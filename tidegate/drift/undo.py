@@ -100,14 +100,41 @@ def _quantiles(reference: ColumnProfile) -> tuple[Counts, Counts]:
     return np.clip(values, reference.low, reference.high), np.cumsum(reference.rows) / reference.present
 
 
+REMAPPED = 0.25
+"""Share of the rows that must have another category than the reference's counts allow before a remap is looked for."""
+LEFT = 0.2
+"""And the most of that share that the best code table may leave unexplained: a turned one leaves noise."""
+
+
+def _read_back(codes: NDArray[np.int64], wanted: Counts) -> NDArray[np.int64]:
+    """The codes under the code table that fits the counts best, if it explains nearly all of a large change.
+
+    Each category then stands for the one whose count it has: a table that was turned leaves its counts (an assignment
+    problem: Kuhn 1955). Small changes are left to the fewest moves, which noise alone would not explain worse.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    now = np.bincount(codes[codes >= 0], minlength=len(wanted)).astype(np.float64)
+    if not now.sum() or not wanted.sum():
+        return codes
+    now, then = now / now.sum(), wanted / wanted.sum()
+    if np.abs(now - then).sum() / 2 <= REMAPPED:
+        return codes
+    _, to = linear_sum_assignment(np.abs(now[:, None] - then[None, :]))
+    if np.abs(now - then[to]).sum() > LEFT * np.abs(now - then).sum():
+        return codes
+    return np.where(codes >= 0, to[codes], codes)
+
+
 def _undone_categories(column: pa.ChunkedArray, reference: ColumnProfile, rng: np.random.Generator) -> pa.ChunkedArray:
     kind = column.type
     coded = column.cast(pa.string()).combine_chunks().dictionary_encode()
     codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     names = coded.dictionary.to_pylist()
     there = (codes >= 0) | _filled(codes < 0, reference, rng)
-    every = [*names, *(n for n in reference.names if n not in set(names))]
     rows = reference.counts
+    every = [*names, *(n for n in reference.names if n not in set(names))]
+    codes = _read_back(codes, np.array([0 if n == OTHER else rows.get(n, 0) for n in every], dtype=np.float64))
     wanted = np.array([0 if n == OTHER else rows.get(n, 0) for n in every], dtype=np.float64)
     if not wanted.sum():
         return column

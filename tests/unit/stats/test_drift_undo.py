@@ -164,3 +164,26 @@ def test_what_comes_back_lies_within_the_reference_and_lacks_no_more_rows_than_i
     assert all(-3 <= v <= 4 for v in found.drop_null().to_pylist())
     assert found.null_count <= max(round(0.25 * len(values)), 0)
     assert all(v is not None for v, was in zip(found.to_pylist(), values, strict=True) if was is not None)
+
+
+def test_a_turned_code_table_is_read_back_row_by_row():
+    rng = np.random.default_rng(12)
+    names = ["a", "b", "c", "d", "e"]
+    of = reference(rng.choice(names, N, p=[0.5, 0.25, 0.15, 0.07, 0.03]).tolist())
+    truth = rng.choice(names, 2000, p=[0.5, 0.25, 0.15, 0.07, 0.03])
+    turned = dict(zip(names, [*names[1:], "a"], strict=True))
+    found = np.array(back([turned[v] for v in truth], of).to_pylist())
+    assert (found == truth).mean() > 0.95
+    renamed = np.array(back([f"new {v}" for v in truth], of).to_pylist())
+    assert (renamed == truth).mean() > 0.95
+
+
+def test_a_default_value_and_a_small_change_are_no_turned_table():
+    rng = np.random.default_rng(13)
+    truth = rng.choice(["a", "b", "c"], 2000, p=[0.4, 0.35, 0.25])
+    of = reference(rng.choice(["a", "b", "c"], N, p=[0.4, 0.35, 0.25]).tolist())
+    hit = rng.random(2000) < 0.6
+    found = np.array(back(np.where(hit, "b", truth).tolist(), of).to_pylist())
+    assert (found[~hit & (truth != "b")] == truth[~hit & (truth != "b")]).all()
+    slightly = rng.choice(["a", "b", "c"], 2000, p=[0.35, 0.4, 0.25])
+    assert (np.array(back(slightly.tolist(), of).to_pylist()) == slightly).mean() > 0.9
