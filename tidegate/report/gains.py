@@ -17,8 +17,8 @@ EQUAL = 1e-9
 _NAMES: Final = {
     OURS: "Tidegate",
     YARDSTICK: "Monthly",
-    "drift": "Drift threshold",
-    "performance": "Performance threshold",
+    "drift": "On drift",
+    "performance": "On decay",
     FLOOR: "Never",
 }
 

@@ -215,3 +215,24 @@ def test_every_shape_renders(summary, summary_of):
     text = re.sub(r"<(style|script).*?</\1>", "", page, flags=re.DOTALL)
     assert not re.search(r"\b(nan|NaN|None|inf)\b", re.sub(r"<[^>]*>", " ", text).replace("None retrain", ""))
     embedded(page)
+
+
+def test_five_policies_have_five_styles_and_their_money(summary):
+    five = json.loads(json.dumps(summary))
+    for policy, base in (("drift", "monthly"), ("performance", "tidegate")):
+        for part in ("policies", "months", "events", "coverage"):
+            five[part][policy] = json.loads(json.dumps(five[part][base]))
+    for i, p in enumerate(five["policies"]):
+        five["policies"][p] |= {"cost": 1000.0 + i, "gain": 10.0 * i, "low": -5.0, "high": 25.0}
+    five["policies"]["drift"] |= {"low": None, "high": None}
+    five["segments"] = [{"policies": {p: {"rank": 1 + i % 5} for i, p in enumerate(five["policies"])}}] * 2
+    page = render_replay(five)
+    data = embedded(page)
+    assert [p["id"] for p in data["policies"]] == ["tidegate", "monthly", "drift", "performance", "never"]
+    assert len({p["style"] for p in data["policies"]}) == 5
+    assert "On drift" in page
+    rows = {r.name: r for r in policy_rows(five, measures_of(five))}
+    assert [c.change for c in rows["Gain in total cost"].cells] == ["−5 to 25", "−5 to 25", "", "−5 to 25", ""]
+    assert len(rows["Rank by cost"].cells) == 5
+    # A summary of before there were costs has no such rows.
+    assert "Total cost" not in {r.name for r in policy_rows(summary, measures_of(summary))}
