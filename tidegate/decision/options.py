@@ -16,6 +16,7 @@ from scipy.stats import t as student
 
 from tidegate.config.deciding import Costed
 from tidegate.config.model import Model
+from tidegate.decision.reasons import LOOKS
 from tidegate.performance.blocks import Estimate
 from tidegate.verdicts import Option
 
@@ -44,7 +45,14 @@ def unknown(model: Model, action: Costed, rows: float, why: str) -> Option:
 
 
 def weigh(
-    model: Model, action: Costed, gain: Estimate, rows: float, why: str, *, chance: float = 1.0, usual: float = math.nan
+    model: Model,
+    action: Costed,
+    gain: Estimate,
+    rows: float,
+    why: str,
+    *,
+    chance: float = 1.0,
+    usual: float = math.nan,
 ) -> Option:
     """The option of one action.
 
@@ -63,7 +71,7 @@ def weigh(
     -------
     Option
         ``net = chance · gain · rows − cost``; ``low`` and ``high`` with the gain's one-sided bounds at
-        `decision.confidence`. As `unknown` where the gain or its error is not defined.
+        `decision.confidence`, for going back to a former champion, which no gate proves, at `proof`. As `unknown` where the gain or its error is not defined.
 
     Examples
     --------
@@ -77,7 +85,8 @@ def weigh(
     """
     if not math.isfinite(gain.value) or not math.isfinite(gain.se) or gain.blocks < 2 or math.isnan(chance):
         return unknown(model, action, rows, why)
-    reach = float(student.ppf(model.decision.confidence, gain.blocks - 1)) * gain.se
+    sure = proof(model) if action == "roll_back" else model.decision.confidence
+    reach = float(student.ppf(sure, gain.blocks - 1)) * gain.se
     hurdle = 0.0 if math.isnan(usual) else model.alarms.min_effect * abs(usual) * rows
     cost = _cost(model, action) if model.kpi.priced else hurdle
 
@@ -88,6 +97,24 @@ def weigh(
         action, gain.value, gain.se, rows, chance, cost, net(gain.value), net(gain.value - reach),
         net(gain.value + reach), unit_of(model), why,
     )  # fmt: skip
+
+
+def proof(model: Model) -> float:
+    """The confidence of what is done without a gate: the year's error of false decay calls, shared as that is.
+
+    Weighed every week at .8, a former champion that is no better would be brought back several times a year.
+
+    Examples
+    --------
+    >>> from tidegate.config.model import Model
+    >>> label = {"column": "y", "source": {"files": "{date}.csv"}, "classes": [0, 1], "positive": 1}
+    >>> model = Model.model_validate(
+    ...     {"name": "m", "dataset": "d", "kind": "binary", "features": ["x"], "label": label})
+    >>> round(proof(model), 5)
+    0.99904
+    """
+    stretch = min(1.0, model.decision.nights / 365)
+    return 1 - model.retrain.decay_alpha * stretch / LOOKS
 
 
 def may_act(option: Option) -> bool:
