@@ -71,7 +71,8 @@ def weigh(
     -------
     Option
         ``net = chance · gain · rows − cost``; ``low`` and ``high`` with the gain's one-sided bounds at
-        `decision.confidence`, for going back to a former champion, which no gate proves, at `proof`. As `unknown` where the gain or its error is not defined.
+        `decision.confidence`, for going back to a former champion, which no gate proves, at `proof`. As `unknown`
+        where the gain or its error is not defined.
 
     Examples
     --------

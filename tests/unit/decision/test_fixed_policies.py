@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 from tidegate.decision.decide import Standing, decide
+from tidegate.decision.limits import Attempt
 from tidegate.decision.thresholds import judge_psi, judge_week
 from tidegate.performance.tally import EMPTY, NO_CONFUSION, NO_HIST, Tally
 from tidegate.verdicts import Verdict
 
 DAY = date(2013, 6, 12)
-READY = Standing(DAY, champion=1, matured_nights=120, unseen_nights=3, attempts=(date(2013, 5, 15),))
+READY = Standing(
+    DAY, champion=1, matured_nights=120, unseen_nights=3, attempts=(Attempt(date(2013, 5, 15), "retrain"),)
+)
 PAST = Verdict("fail", ("past its threshold",))
 
 
@@ -97,7 +100,7 @@ def test_blocked_frozen_and_monitor_only_hold_for_a_threshold_too(a_model, polic
 def test_a_hundred_drifted_nights_make_one_retrain_a_cooldown(a_model):
     model, made = a_model(retrain={"policy": "drift", "cooldown": timedelta(days=28)}), []
     for night in range(100):
-        at = replace(READY, window=DAY + timedelta(days=night), attempts=tuple(made))
+        at = replace(READY, window=DAY + timedelta(days=night), attempts=tuple(Attempt(m, "retrain") for m in made))
         if decide(model, at, {"drift": PAST}).action == "retrain":
             made.append(at.window)
     assert [(d - DAY).days for d in made] == [0, 28, 56, 84]
