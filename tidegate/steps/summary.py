@@ -62,10 +62,7 @@ def summarise(
         "windows": len(nights),
         "rows": len(common),
         "wall_s": round(wall_s, 1),
-        "policies": {
-            policy: money["policies"][policy] | _policy(stores[policy], model, months)
-            for policy, months in by_month.items()
-        },
+        "policies": {policy: _policy(model, months) | money["policies"][policy] for policy, months in by_month.items()},
         "cost_unit": money["unit"],
         "segments": money["segments"],
         "blocked": [{"window": w, "reasons": list(v.reasons)} for w, v in verdicts.items() if v.outcome == "fail"],
@@ -128,16 +125,15 @@ def _metrics(model: Model, rows: pa.Table, specs: dict[int, dict[str, Any]]) -> 
     return {"n": rows.num_rows, **{k: None if math.isnan(v) else v for k, v in values.items()}}
 
 
-def _policy(stores: Stores, model: Model, months: dict[str, dict[str, float | None]]) -> dict[str, Any]:
+def _policy(model: Model, months: dict[str, dict[str, float | None]]) -> dict[str, Any]:
     """Means over the months in which a metric is defined; None where it is in none."""
-    versions = [v for v in stores.records.versions(model.name) if v["body"]["reason"] != "first_model"]
     means: dict[str, Any] = {}
     for name in METRICS[model.kind]:
         known = [v for m in months.values() if (v := m[name]) is not None]
         means[name] = float(np.mean(known)) if known else None
     if "roc_auc" in means:
         means["auc"] = means["roc_auc"]
-    return {**means, "retrains": len(versions), "promotions": sum("promoted" in v["body"] for v in versions)}
+    return means
 
 
 def _events(stores: Stores, model: str) -> list[dict[str, Any]]:
