@@ -262,6 +262,8 @@ def summary(cells: list[Cell]) -> dict[str, object]:
         "estimated": float(np.median([c.estimated for c in known])) if known else None,
         "ratio": float(np.median(ratios)) if ratios else None,
         "within_two": float(np.mean([0.5 <= r <= 2 for r in ratios])) if ratios else None,
+        "covered": float(np.mean([c.effect.low <= c.realised * abs(c.usual) <= c.effect.high for c in known]))
+        if known else None,
         "false_material": float(np.mean([c.estimated >= 0.02 and c.effect.low > 0 for c in mild])) if mild else None,
     }  # fmt: skip
 
@@ -279,7 +281,7 @@ def show(rows: list[dict[str, object]]) -> None:
             f"{r['fault']:22} {r['magnitude']:13} {r['cells']:5} {r['signalled']:7} "
             f"{r['estimable']:6} {r['material']:6} "
             f"{cell('realised', '.1%'):>8} {cell('estimated', '.1%'):>9} {cell('ratio', '.2f'):>5} "
-            f"{cell('within_two', '.0%'):>8} {cell('false_material', '.0%'):>8}"
+            f"{cell('within_two', '.0%'):>8} {cell('covered', '.0%'):>7} {cell('false_material', '.0%'):>6}"
         )
 
 

@@ -2,7 +2,8 @@
 
 Each row keeps its rank, so what hangs together with the column still does: numbers go to the reference's
 quantile of the same rank, categories that have too many rows give the surplus, drawn by lot, to those that
-have too few, missing values beyond the reference's share get values drawn from it. Without drift next to
+have too few, missing values beyond the reference's share get values drawn from it, and so does the surplus of a number
+that has become a default. A turned code table is read back first. Without drift next to
 nothing changes. This is optimal transport on the line (Villani, Topics in optimal transportation, 2003) and, for
 categories, a coupling that moves the fewest rows.
 """
@@ -42,6 +43,8 @@ def undone(column: pa.ChunkedArray, reference: ColumnProfile, rng: np.random.Gen
     usable = np.isfinite(x)
     filled = _filled(~usable, reference, rng)
     values, share = _quantiles(reference)
+    stuck = _stuck(x, usable, values, np.diff(share, prepend=0.0), rng)
+    filled, usable = filled | stuck, usable & ~stuck
     u = np.empty(len(x))
     m = int(usable.sum())
     order = np.lexsort((rng.random(m), x[usable]))
@@ -95,6 +98,27 @@ def _filled(missing: NDArray[np.bool_], reference: ColumnProfile, rng: np.random
     return out
 
 
+STUCK = 0.15
+"""Share of the rows beyond the reference's that one number must have to be taken for a default."""
+COARSE = 50
+"""Different numbers of a reference below which many rows of one number are nothing odd: a small step moves them all."""
+
+
+def _stuck(
+    x: Counts, usable: NDArray[np.bool_], values: Counts, share: Counts, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Rows, by lot, of numbers that are far too many: what they said is lost, and the others' ranks are not theirs."""
+    out = np.zeros(len(x), dtype=bool)
+    if len(values) < COARSE:
+        return out
+    found, rows = np.unique(x[usable], return_counts=True)
+    for value, count in zip(found.tolist(), rows.tolist(), strict=True):
+        surplus = count - round(float(share[values == value].sum()) * int(usable.sum()))
+        if surplus > STUCK * len(x):
+            out[rng.permutation(np.flatnonzero(usable & (x == value)))[:surplus]] = True
+    return out
+
+
 def _quantiles(reference: ColumnProfile) -> tuple[Counts, Counts]:
     values = np.where(np.isnan(reference.atoms), value_of(reference.buckets, reference.axis), reference.atoms)
     return np.clip(values, reference.low, reference.high), np.cumsum(reference.rows) / reference.present
@@ -102,7 +126,7 @@ def _quantiles(reference: ColumnProfile) -> tuple[Counts, Counts]:
 
 REMAPPED = 0.25
 """Share of the rows that must have another category than the reference's counts allow before a remap is looked for."""
-LEFT = 0.2
+LEFT = 0.15
 """And the most of that share that the best code table may leave unexplained: a turned one leaves noise."""
 
 

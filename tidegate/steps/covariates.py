@@ -21,7 +21,7 @@ from tidegate.training.thresholds import cuts_of
 from tidegate.verdicts import Effect
 from tidegate.windows import Window
 
-ROWS = 4000
+ROWS = 6000
 """Reference rows that are weighed, drawn evenly over its nights."""
 NIGHTS = 90
 """Reference nights that they are read from, in whole blocks: a longer history costs no more."""

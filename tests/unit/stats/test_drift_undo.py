@@ -187,3 +187,16 @@ def test_a_default_value_and_a_small_change_are_no_turned_table():
     assert (found[~hit & (truth != "b")] == truth[~hit & (truth != "b")]).all()
     slightly = rng.choice(["a", "b", "c"], 2000, p=[0.35, 0.4, 0.25])
     assert (np.array(back(slightly.tolist(), of).to_pylist()) == slightly).mean() > 0.9
+
+
+def test_a_default_number_is_lost_and_leaves_the_others_as_they_are():
+    rng = np.random.default_rng(14)
+    of, truth = reference(normal(15)), normal(16, 2000)
+    hit = rng.random(2000) < 0.4
+    found = np.array(back(np.where(hit, 0.0, truth), of).to_pylist())
+    assert np.abs(found[~hit] - truth[~hit]).mean() < 0.5
+    assert abs(found[hit].mean() - 20) < 0.7
+    assert abs(found[hit].std() - 5) < 0.7
+    # A number that the reference has as often is none.
+    zero = np.where(hit, 0.0, truth)
+    assert np.abs(np.array(back(zero, reference(zero)).to_pylist()) - zero).mean() < 0.2
