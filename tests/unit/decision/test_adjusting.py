@@ -38,6 +38,7 @@ def draw(seed, *, nights=24, rows=50, shift=0.0, carried=0.3):
     return scores, labels, np.repeat([f"n{i:03}" for i in range(nights)], rows)
 
 
+@pytest.mark.slow
 def test_where_nothing_changed_the_mean_gain_is_not_above_zero_and_is_seldom_believed():
     settings = model()
     best = cost_threshold(settings)

@@ -39,6 +39,7 @@ def world(rng, nights, rows, shift):
     return pa.table({f"x{i}": x[:, i] for i in range(3)}), scores, y, night // 3, worth
 
 
+@pytest.mark.slow
 def test_the_interval_covers_what_a_shift_of_inputs_truly_costs(a_model):
     model, hits, off = a_model(kpi=KPI), [], []
     usual = float(world(np.random.default_rng(1000), 4000, 50, 0.0)[4].mean())
