@@ -51,7 +51,7 @@ def judge(signals: Sequence[Signal], standing: Standing, rules: Rules, window: s
     live = {key: i.cause for i in standing.incidents if i.status != "closed" for key in i.keys}
     groups = by_cause(tonight, rules.features, live)
     for cause, found in sorted(groups.items(), key=lambda item: _order(_loudest(item[1]))):
-        night.take(cause, sorted(found, key=_order))
+        night.take(cause, sorted(found, key=_within))
     blind = any(g.signal.kind == "fault" for g in tonight)
     if not (blind or night.late):  # without data nothing is known to be quiet; newer nights have been counted
         night.calm()
@@ -63,6 +63,12 @@ def _order(g: Graded) -> tuple[int, int, float, float, str]:
     urgent = {"fault": 0, "harm": 1}.get(g.signal.kind, 2)
     z = abs(g.signal.z)
     return -LOUDNESS[g.severity], urgent, -_cost(g.signal.effect), -(0.0 if math.isnan(z) else z), g.signal.key
+
+
+def _within(g: Graded) -> tuple[int, int, bool, tuple[int, int, float, float, str]]:
+    """The order within one cause: what broke before what came of it, which may well cost more."""
+    order = _order(g)
+    return *order[:2], g.signal.monitor in ("prediction", "label", "performance"), order
 
 
 def _cost(effect: Effect | None) -> float:
@@ -93,7 +99,7 @@ def _restated(tonight: Sequence[Graded], standing: Standing, rules: Rules, windo
     new = [g for g in tonight if LOUDNESS[g.severity] and known.isdisjoint((g.signal.key, g.signal.subject))]
     late = f"restated: {window} was judged before"
     groups = by_cause([replace(g, severity="digest", why=late) for g in new], rules.features, {})
-    return Judged((*before, *(_alarm(c, sorted(f, key=_order), rules, None, "digest", late)
+    return Judged((*before, *(_alarm(c, sorted(f, key=_within), rules, None, "digest", late)
                               for c, f in groups.items())))  # fmt: skip
 
 

@@ -100,6 +100,8 @@ def _filled(missing: NDArray[np.bool_], reference: ColumnProfile, rng: np.random
 
 STUCK = 0.15
 """Share of the rows beyond the reference's that one number must have to be taken for a default."""
+FEW = 20
+"""And so many rows at least."""
 COARSE = 50
 """Different numbers of a reference below which many rows of one number are nothing odd: a small step moves them all."""
 
@@ -114,7 +116,7 @@ def _stuck(
     found, rows = np.unique(x[usable], return_counts=True)
     for value, count in zip(found.tolist(), rows.tolist(), strict=True):
         surplus = count - round(float(share[values == value].sum()) * int(usable.sum()))
-        if surplus > STUCK * len(x):
+        if surplus > max(STUCK * len(x), FEW):
             out[rng.permutation(np.flatnonzero(usable & (x == value)))[:surplus]] = True
     return out
 

@@ -428,3 +428,10 @@ def test_a_benign_drift_is_told_once_more_when_it_is_known_to_be_so(store, make)
     assert (line.severity, line.why_not_page, line.incident) == ("digest", "benign: 0 USD a row", None)
     assert store.night(2, make.drift(2, effect=benign)) == []
     assert told(store.night(3, make.drift(3, effect=cost(0.4)))) == [("page", "population")]
+
+
+def test_what_broke_comes_before_what_came_of_it(store, make):
+    came = make.drift(0, "prediction", "prediction", z=30.0, effect=cost(2.0))
+    (alarm,) = store.night(0, came, make.drift(0, "temp", effect=cost(0.4)))
+    assert alarm.members == ("temp", "prediction")
+    assert alarm.effect == "2 USD a row"
