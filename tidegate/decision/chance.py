@@ -24,9 +24,7 @@ REFIT = 0.3
 """Standard deviation between two fits of one recipe, in standard errors of the gain."""
 
 
-def chance_to_pass(
-    model: Model, gains: Mapping[str, Estimate], spent: float = 0.0, *, looks: int | None = None
-) -> float:
+def chance_to_pass(model: Model, gains: Mapping[str, Estimate], spent: float = 0.0) -> float:
     """The chance in [0, 1] that one of the gate's looks passes its performance check.
 
     Parameters
@@ -35,8 +33,6 @@ def chance_to_pass(
         Gain by metric, positive is better: the primary metric, the KPI, and the guardrails.
     spent : float
         Error of the year's other looks, as `gate.error.spent_in_year` sums it.
-    looks : int, optional
-        Looks that the candidate gets; by default `gate.looks`.
 
     Returns
     -------
@@ -48,7 +44,7 @@ def chance_to_pass(
     if not counts:
         return 0.0
     out = 0.0
-    for look in range(1, (looks or gate.looks) + 1):
+    for look in range(1, gate.looks + 1):
         error = share(gate, model.retrain.max_per_year, look, spent) / len(counts)
         if not error:
             continue

@@ -24,6 +24,7 @@ from tidegate.config.values import NAME, NAME_WORDS
 from tidegate.errors import ConfigError, UsageError
 from tidegate.lineage.digest import folder_digest, json_digest
 from tidegate.steps.decide import decide_window, labelled_nights
+from tidegate.steps.estimate import estimate
 from tidegate.steps.ingest import ingest
 from tidegate.steps.labels import collect_labels
 from tidegate.steps.labframes import Nights, gather, nights_in_order
@@ -73,6 +74,7 @@ def live(stores: Stores, model: Model, window: Window, now: datetime) -> Lived:
     scored = score(stores, model, window, now) if quality.passed else None
     collect_labels(stores, model, window, now)
     measure(stores, model, window, now)
+    estimate(stores, model, window, now)
     alarms = watch(stores, model, window, now)
     return Lived(window.id, quality, scored, tuple(alarms), decide_window(stores, model, window, now))
 

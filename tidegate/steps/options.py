@@ -23,6 +23,7 @@ from tidegate.gate.judged import Judged
 from tidegate.gate.performance import guardrails
 from tidegate.performance.blocks import Estimate, cut
 from tidegate.steps.adjust import Recent, learned_through, recent_of
+from tidegate.steps.candidate import judged_once
 from tidegate.steps.effect import usual_worth
 from tidegate.steps.probe import probe
 from tidegate.steps.rollback import former, rollback_gain
@@ -99,7 +100,7 @@ class Weighing:
         if gain.why:
             return unknown(self.model, action, self.rows, gain.why)
         counts = {"kpi": gain} if self.model.kpi.priced else {LOSS[self.model.kind]: gain}
-        chance = chance_to_pass(self.model, counts, self.spent, looks=1)
+        chance = chance_to_pass(judged_once(self.model), counts, self.spent)
         why = f"cross-fitted on {len(recent.nights)} matured nights"
         return weigh(self.model, action, gain, self.rows, why, chance=chance, usual=self.usual)
 
