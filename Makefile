@@ -27,7 +27,7 @@ demo: $(READY) ## A year of real flights, night by night, under three policies
 test: $(READY) ## Unit, integration and browser tests; all but the slow ones
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 --dist loadfile -m "not slow"
 
-test-slow: $(READY) ## Approving and rejecting in a real Prefect UI, and more of `tidegate ci` (six minutes; needs chromium)
+test-slow: $(READY) ## The dear ones: Prefect UI in a browser, the lab's chain, more of `tidegate ci`, simulations (ten minutes; needs chromium)
 	@$(PY) -m pytest -q -m slow
 
 check: $(READY) lint types imports doctest ## Everything else that CI asks for: style, types, arrows, examples

@@ -18,6 +18,7 @@ from tidegate.steps.labchain import right_action, run_chain
 from tidegate.steps.labfork import carry_on, fork
 
 NIGHTS = 24
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ def regimes(rng, nights, series):
         yield x
 
 
-@pytest.mark.parametrize("nature", [coin, regimes])
+@pytest.mark.parametrize("nature", [coin, pytest.param(regimes, marks=pytest.mark.slow)])
 def test_villes_inequality_over_ten_thousand_nights(nature):
     rng, series, alpha = np.random.default_rng(8), 600, 0.05
     crossed = first_alarms(Betting(0.3, alpha=alpha), nature(rng, 10_000, series), series) > 0

@@ -163,6 +163,7 @@ def test_harm_that_the_whole_error_would_prove_is_suspected_and_waits(a_model, r
     assert line.observed > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.fault(23)
 def test_a_segment_of_a_twentieth_wholly_flipped_in_training_is_stopped(a_model, judged):
     model, stopped, clean = a_model(segments=["origin"]), 0, 0

@@ -62,6 +62,7 @@ def test_rows_alone_are_called_different_as_rarely_as_asked():
     assert size(np.random.default_rng(3), 50, 1, 120, 0.0, blocked=False) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 50)
 
 
+@pytest.mark.slow
 def test_night_shocks_need_blocks():
     rng = np.random.default_rng(4)
     assert size(rng, 15, 8, 40, 0.8, blocked=False) > 0.3
