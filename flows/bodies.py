@@ -113,7 +113,7 @@ def adjusted(home: Home, model_name: str, window: str, now: datetime, what: What
         try:
             version = waiting or adjust_champion(home, model_name, window, now, what, reason)
         except SourceError as fault:
-            return Attempt(None, training_failed(stores, model, window, fault, now))
+            return Attempt(None, training_failed(stores, model, window, fault, now, what))
         return _gated(home, model_name, version, window, now, reason, lease)
 
 

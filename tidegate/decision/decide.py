@@ -65,6 +65,8 @@ def decide(
         reason = at.frozen
     numbers = {name: dict(v.numbers) for name, v in evidence.items()}
     acts = action in ACTS and (model.decision.mode == "act" or at.champion is None or action == "regate")
+    if action == "roll_back" and model.promotion != "automatic":
+        acts = False  # where a person promotes, a person goes back
     return Decision(at.window.isoformat(), action, reason, losing, numbers, tuple(options or ()), acts)
 
 
@@ -117,17 +119,21 @@ def _monthly(at: Standing) -> Choice:
 def _weighed(model: Model, at: Standing, evidence: Mapping[str, Verdict], options: Sequence[Option] | None) -> Choice:
     proven = [name for name, verdict in evidence.items() if verdict.outcome == "fail"]
     told = {f"because of {name}": "; ".join(v.reasons) for name, v in evidence.items()}
+    able = dict.fromkeys((*model.decision.actions, *(o.action for o in options or () if o.action in ACTS)))
+    held = {str(a): why for a in able if (why := against(model, a, at.attempts, at.window))}
+    told = {**held, **told}
     if options is None:
         when = f", options are weighed again on {at.next_weighing}" if at.next_weighing else ""
+        if proven and held.keys() >= set(model.decision.actions):
+            return "nothing", f"{proven[0]} is proven, every action is held: {next(iter(held.values()))}", told
         return "nothing", f"{'weighed before' if proven else 'no reason to act'}{when}", told
-    held = {o.action: against(model, o.action, at.attempts, at.window) for o in options if o.action in ACTS}
     free = [o for o in options if not held.get(o.action)]
     chosen = best(free)
     losing = {o.action: "; ".join(t for t in (held.get(o.action), words(o)) if t) for o in options if o is not chosen}
     if chosen is None:
         wanted = best(options)
         reason = f"{wanted.action} would pay: {held[wanted.action]}" if wanted else "nothing pays"
-        return "nothing", reason, {k: v for k, v in (losing | told).items() if k != "nothing"}
+        return "nothing", reason, {k: v for k, v in (told | losing).items() if k != "nothing"}
     losing["nothing"] = words(chosen)
     reason = next(iter(proven), "pays")
-    return chosen.action, reason, losing | told
+    return chosen.action, reason, {k: v for k, v in (told | losing).items() if k != chosen.action}

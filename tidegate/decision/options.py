@@ -158,4 +158,5 @@ def blocked(option: Option, why: str) -> Option:
 
 
 def _cost(model: Model, action: Costed) -> float:
-    return model.decision.costs.of(action).total
+    """In money; without a KPI there is none to compare with."""
+    return model.decision.costs.of(action).total if model.kpi.priced else 0.0

@@ -9,6 +9,7 @@ from typing import Any
 
 from tidegate.adapters.mlflowevaluate import evaluate
 from tidegate.adapters.registry import Registry
+from tidegate.config.deciding import Costed
 from tidegate.config.model import Model
 from tidegate.decision.thresholds import UNGATED
 from tidegate.errors import SourceError
@@ -128,9 +129,11 @@ def _due(known: list[dict[str, Any]], window: str) -> dict[str, Any] | None:
     return next(iter((*later, *reversed(due), *had)), None)
 
 
-def training_failed(stores: Stores, model: Model, window: str, fault: SourceError, now: datetime) -> Verdict:
-    """What a training that the user's code or data broke off comes to: kept, so that the cooldown counts it."""
-    verdict = Verdict("fail", (str(fault),))
+def training_failed(
+    stores: Stores, model: Model, window: str, fault: SourceError, now: datetime, what: Costed = "retrain"
+) -> Verdict:
+    """What a training or fit that the user's code or data broke off comes to: kept, so that the cooldown counts it."""
+    verdict = Verdict("fail", (str(fault),), {"what": what})
     stores.records.put_verdict(model.name, "attempt", window, verdict, now)
     return verdict
 

@@ -34,8 +34,8 @@ def decide_window(stores: Stores, model: Model, window: Window, now: datetime) -
     # What was decided on a window stays: an attempt since then would make it look needless.
     known = stores.records.verdict(model.name, "decision", window.id)
     stopped = frozen(stores, model, now)
-    if known is not None and known.numbers["action"] in ACTS:
-        if stopped:
+    if known is not None and (known.numbers["action"] in ACTS or known.numbers.get("options")):
+        if stopped and known.numbers["action"] in ACTS:
             return Decision(window.id, "nothing", stopped, {known.numbers["action"]: known.reasons[0]}, acts=False)
         acts = bool(known.numbers.get("acts", True))
         return Decision(window.id, known.numbers["action"], known.reasons[0], known.numbers["losing"], acts=acts)
@@ -171,7 +171,8 @@ def _standing(
 
 def attempts_of(stores: Stores, model: Model) -> tuple[Attempt, ...]:
     """Every attempt to change a model, oldest first: broken trainings, versions, returns to a former one."""
-    out = [Attempt(date.fromisoformat(w), "retrain", False) for w in stores.records.outcomes(model.name, "attempt")]
+    broken = stores.records.verdicts(model.name, "attempt")
+    out = [Attempt(date.fromisoformat(w), v.numbers.get("what", "retrain"), False) for w, v in broken.items()]
     for v in stores.records.versions(model.name):
         made: Action = (v["body"].get("adjusts") or {}).get("what", "retrain")
         promoted = True if "promoted" in v["body"] else None if v["status"] in ("candidate", "challenger") else False

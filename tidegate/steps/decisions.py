@@ -6,6 +6,7 @@ from typing import Any
 
 from tidegate.config.model import Model
 from tidegate.decision.decide import ACTS
+from tidegate.steps.decide import attempts_of
 from tidegate.steps.stores import Stores
 
 
@@ -49,8 +50,7 @@ def recommended(stores: Stores, model: Model) -> str:
     if not known or known[-1]["acts"] or known[-1]["action"] not in NEXT:
         return ""
     last = known[-1]
-    since = [v["body"]["window"] for v in stores.records.versions(model.name)]
-    if any(w > last["window"] for w in since):
+    if any(a.window.isoformat() >= last["window"] for a in attempts_of(stores, model)):
         return ""
     do = NEXT[last["action"]].format(model.name)
     return f"recommended on {last['window']}: {last['action']} ({last['reason']}). Next: {do}"

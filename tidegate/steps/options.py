@@ -9,12 +9,14 @@ from datetime import timedelta
 from functools import cached_property
 
 import numpy as np
+from scipy.stats import t as student
 
 from tidegate.adapters.packages import Loaded
 from tidegate.config.deciding import Costed
 from tidegate.config.model import Model
 from tidegate.decision.adjusting import Gain, recalibration_gain, threshold_gain
 from tidegate.decision.chance import chance_to_pass
+from tidegate.decision.effect import PER_ROW
 from tidegate.decision.options import nothing, unknown, weigh
 from tidegate.errors import SourceError
 from tidegate.gate.checks import gain_of
@@ -33,6 +35,8 @@ from tidegate.windows import Window
 
 LOSS = {"binary": "log_loss", "multiclass": "log_loss", "regression": "mae"}
 NIGHT = timedelta(days=1)
+STRETCHES = 20
+"""Stretches of a night's rows that the bounds of a fault come from (`docs/harm.md`)."""
 SEED = 50
 """Of every random draw of a weighing, with its night: the same night gives the same options."""
 
@@ -137,7 +141,8 @@ class Weighing:
         told = harms.numbers["harms"] if harms else []
         # What the source is suspected of: read as a fault, any drift would ask for its data to be mended.
         faults = [h for h in told if h["kind"] == "fault" and h["cause"] == "upstream" and h["counts"]]
-        known = [h for h in faults if h["estimable"] and h["value"] is not None and math.isfinite(h["value"])]
+        # A missing batch costs rows and not money a row: it is no gain that could be compared.
+        known = [h for h in faults if h["estimable"] and h["unit"].endswith(PER_ROW) and h["value"] is not None]
         if not faults:
             return None
         if not known:
@@ -145,6 +150,7 @@ class Weighing:
         worst = max(known, key=lambda h: float(h["value"]))
         low, high = (float(worst[k]) if worst.get(k) is not None else math.nan for k in ("low", "high"))
         blocks = max(self.model.gate.min_blocks, 2)
-        gain = Estimate(float(worst["value"]), (high - low) / (2 * 1.645), blocks)
+        sure = (1 + self.model.monitors.confidence) / 2
+        gain = Estimate(float(worst["value"]), (high - low) / (2 * float(student.ppf(sure, STRETCHES - 1))), blocks)
         why = f"{worst['subject']}: {worst['words']}"
         return weigh(self.model, "fix_data", gain, self.rows, why, usual=self.usual)

@@ -214,3 +214,18 @@ def test_monthly_does_not_follow_a_first_model_of_the_same_month(a_model):
 
 def test_monthly_asks_for_no_evidence(a_model):
     assert act(a_model(retrain={"policy": "monthly"}), replace(READY, attempts=()), {}) == ("retrain", "calendar")
+
+
+def test_where_a_person_promotes_a_person_goes_back(a_model):
+    back = {"gain": Estimate(-0.1, 0.01, 10), "roll_back": Estimate(0.2, 0.001, 10)}
+    for promotion, acts in (("approve", False), ("automatic", True)):
+        model = a_model(promotion=promotion)
+        found = decide(model, READY, DECAYED, paying(model, **back))
+        assert (found.action, found.acts) == ("roll_back", acts)
+
+
+def test_what_is_held_is_told_though_it_was_not_weighed(model):
+    held = replace(READY, attempts=retrains(DAY - timedelta(days=3)))
+    found = decide(model, held, DECAYED)
+    assert found.reason == "decay is proven, every action is held: cooldown until 2013-06-23"
+    assert set(found.losing) >= {"retrain", "recalibrate", "move_threshold", "roll_back"}
