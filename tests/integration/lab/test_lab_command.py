@@ -11,6 +11,8 @@ from tidegate.config.home import Home
 from tidegate.errors import UsageError
 from tidegate.steps.labprofile import Plot, run_profile
 
+pytestmark = pytest.mark.slow
+
 
 def plot(**other) -> Plot:
     return Plot(**{"model": "m", "first": "2024-01-01", "last": "2024-02-01", "orders": 4, "seed": 1, "budget": 1.0,

@@ -26,6 +26,7 @@ from tidegate.training.recalibration import apply_map
 LEARNED, SAME, SHIFTED, ONE, ROWS = 7, 6, 8, 6, 200
 CALM, LAST, GONE = LEARNED + SAME, LEARNED + SAME + SHIFTED, LEARNED + SAME + SHIFTED + ONE
 """Evenings: all nights before the shift are known, all shifted ones, all on which nobody repaid."""
+pytestmark = pytest.mark.slow
 FILES = {
     "configs/tidegate.yaml": """\
 namespace: lab

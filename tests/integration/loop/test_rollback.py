@@ -68,10 +68,10 @@ def test_what_it_would_gain_is_told_on_nights_after_both_trainings(cellar, day):
     few = rollback_gain(cellar.stores, cellar.model, w)
     assert np.isnan(few.value)
     assert "blocks of 1 matured nights, 5 needed" in few.why
-    gate = cellar.model.gate.model_copy(update={"min_blocks": 3})
+    gate = cellar.model.gate.model_copy(update={"min_blocks": 2})
     found = rollback_gain(cellar.stores, cellar.model.model_copy(update={"gate": gate}), w)
     # Version 1 does not know what the instruments read now.
-    assert (found.blocks, found.why) == (3, "")
+    assert (found.blocks, found.why) == (2, "")
     assert found.value < -0.5
 
 
