@@ -270,6 +270,37 @@ freezes = Table(
     Index("freezes_of", "namespace", "model"),
 )
 
+# Who may ask the gateway for what; a key itself is kept nowhere, only its digest.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    *_who(),
+    Column("name", String(64), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("known_at", Instant, nullable=False),
+    Column("ended_by", String(120)),
+    Column("ended_at", Instant),
+    Index("api_keys_of", "namespace", "name"),
+)
+
+# What each worker of a gateway serves: the revision of the plan that it has switched to, or why it could not.
+acks = Table(
+    "acks",
+    metadata,
+    *_who(),
+    Column("model", String(64), nullable=False),
+    Column("worker", String(64), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("version", Integer),
+    Column("package", String(64)),
+    Column("fault", Text, nullable=False),
+    Column("known_at", Instant, nullable=False),
+    Column("seen", Float, nullable=False),
+    UniqueConstraint("namespace", "model", "worker", name="one_ack"),
+)
+
 # Frozen grids of datasets, by name and digest.
 grids = Table(
     "grids",
@@ -283,6 +314,6 @@ grids = Table(
 )
 
 __all__ = [
-    "Instant", "alarms", "approvals", "detectors", "freezes", "grids", "incident_events", "incidents", "leases",
-    "ledger", "looks", "metadata", "mutes", "plans", "verdicts", "versions", "windows",
+    "Instant", "acks", "alarms", "api_keys", "approvals", "detectors", "freezes", "grids", "incident_events",
+    "incidents", "leases", "ledger", "looks", "metadata", "mutes", "plans", "verdicts", "versions", "windows",
 ]  # fmt: skip

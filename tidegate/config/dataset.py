@@ -28,6 +28,8 @@ from tidegate.config.values import (
 ColumnType = Literal["integer", "number", "category", "text", "boolean", "timestamp"]
 Privacy = Literal["keep", "drop", "pseudonym", "generalise", "round"]
 
+Granularity = Number | Literal["hour", "day", "month", "year"]
+
 RESERVED = ("row_id", "position", "window")
 """Columns that Tidegate adds to every stored batch itself."""
 
@@ -53,6 +55,42 @@ class Column(Settings):
         False, description="An observation made at the event (weather, say) and not a plan or forecast."
     )
     privacy: Privacy = Field("keep", description="What is done to the value before it is logged.")
+
+    granularity: Granularity | None = Field(
+        None,
+        description="How coarse `generalise` and `round` make a value: a step in the column's unit for numbers, "
+        "hour, day, month or year for instants, leading characters that stay for text.",
+    )
+
+    @model_validator(mode="after")
+    def _privacy_fits(self) -> Column:
+        coarse = self.privacy in ("generalise", "round")
+        if not coarse:
+            if self.granularity is not None:
+                raise wrong("no granularity unless privacy is generalise or round", show(self.granularity),
+                            key="granularity", do="remove it")  # fmt: skip
+            return self
+        numeric = self.type in ("integer", "number")
+        if self.type == "boolean" or (self.privacy == "round" and not numeric):
+            raise wrong(f"no {self.privacy} on a column of type {self.type}", self.privacy, key="privacy",
+                        do="use drop or pseudonym")  # fmt: skip
+        words = (
+            "a step above 0"
+            if numeric
+            else "hour, day, month or year"
+            if self.type == "timestamp"
+            else ("a whole number of leading characters, 1 or more")
+        )
+        fits = (
+            isinstance(self.granularity, str)
+            if self.type == "timestamp"
+            else isinstance(self.granularity, int | float)
+            and self.granularity > 0
+            and (numeric or float(self.granularity).is_integer())
+        )
+        if not fits:
+            raise wrong(words, show(self.granularity), key="granularity", do=f"say how coarse {self.privacy} is")
+        return self
 
     @model_validator(mode="after")
     def _rules_fit(self) -> Column:

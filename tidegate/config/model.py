@@ -11,6 +11,7 @@ from tidegate.config.base import Settings, did_you_mean, show, wrong
 from tidegate.config.dataset import Source
 from tidegate.config.deciding import Deciding
 from tidegate.config.gating import Gate
+from tidegate.config.serving import Serving
 from tidegate.config.values import Class, Classes, ColumnName, Columns, Cron, Duration, Name, Number, UserCode, Whole
 
 Kind = Literal["binary", "multiclass", "regression"]
@@ -179,6 +180,7 @@ class Model(Settings):
     gate: Gate = Field(Gate(), description="When a candidate may replace the champion.")
     retrain: Retrain = Field(Retrain(), description="When retraining is worth a try.")
     decision: Deciding = Field(Deciding(), description="How the nightly decision weighs its options.")
+    serving: Serving = Field(Serving(), description="What is asked of those who send rows, and of the service.")
     promotion: Literal["automatic", "approve"] = Field("approve", description="Whether a person has to agree.")
     schedule: Cron = Field("0 6 * * *", description="Cron line of the nightly run, in the dataset's time zone.")
 
@@ -201,6 +203,8 @@ class Model(Settings):
         typed = [(type(c), c) for c in classes]
         if self.kind == "binary" and (type(self.label.positive), self.label.positive) not in typed:
             raise wrong(f"one of {show(classes)}", show(self.label.positive), key="label.positive")
+        if strange := [c for c in self.serving.coerce if c not in self.features]:
+            raise wrong("features", show(strange[0]), key="serving.coerce", do=did_you_mean(strange[0], self.features))
         if self.label.column in self.features:
             raise wrong("no label among them", show(self.label.column), key="features", do="remove it")
         return self

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from tidegate.config.base import Settings, show, wrong
+from tidegate.config.serving import Gateway
 from tidegate.config.values import Day, Duration, Name, Number, RelativePath, Whole
 
 
@@ -42,6 +43,7 @@ class Platform(Settings):
     lease: Duration = Field(
         timedelta(minutes=15), gt=timedelta(0), description="How long a lease lives without renewal."
     )
+    serving: Gateway = Field(Gateway(), description="Where the gateway listens, and what it refuses.")
     on_call: dict[Name, OnCall] = Field(
         default_factory=dict, description="The groups that are woken, by name; an owner without one has the defaults."
     )

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from tidegate.adapters.acks import Acks
 from tidegate.adapters.control import Control, open_control
 from tidegate.adapters.detectors import DetectorSets
 from tidegate.adapters.incidents import Incidents
@@ -36,6 +37,7 @@ class Stores:
     incidents: Incidents
     detectors: DetectorSets
     looks: Looks
+    acks: Acks
     control: Control
 
     @property
@@ -97,5 +99,6 @@ def stores_of(home: Home) -> Stores:
         Incidents(own, space),
         DetectorSets(own, space),
         Looks(own, space),
+        Acks(own, space),
         own,
     )

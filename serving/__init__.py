@@ -1,0 +1,1 @@
+"""The gateway: an ASGI application over the adapters and the core; no Prefect in it."""
