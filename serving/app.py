@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
-from tidegate.adapters.inferencelog import new_ids
 
 from serving.hosted import Answer, Hosted
 from serving.lane import Lane
 from serving.payload import Parsed, Refused
 from tidegate.adapters.apikeys import digest_of
+from tidegate.adapters.inferenceids import new_ids
 from tidegate.config.serving import Gateway as Settings
 
 Scope = MutableMapping[str, Any]
@@ -117,9 +117,9 @@ class Gateway:
                 ids = new_ids(len(rows), began)
                 if len(rows) == 1 and given.ids[0] is None and (named := headers.get(b"x-request-id")):
                     given.ids[0] = named[:200].decode("latin-1")
-                lane.keep(hosted, answer, rows, ids, given.ids, began, nanos, caller, trace_of(headers))
-                if lane.sync:
-                    await asyncio.get_running_loop().run_in_executor(self.syncers, lane.log.sync)
+                kept = lane.keep(hosted, answer, rows, ids, given.ids, began, nanos, caller, trace_of(headers))
+                if lane.sync and kept:
+                    kept = await asyncio.get_running_loop().run_in_executor(self.syncers, lane.log.sync)
                 body = encode(
                     {
                         "predictions": answer.predictions,
@@ -127,6 +127,7 @@ class Gateway:
                         "inference_ids": ids,
                         "model": lane.model.name,
                         "version": hosted.version,
+                        "logged": kept,
                     }
                 )
             finally:
@@ -158,7 +159,7 @@ class Gateway:
         rows = given.rows
         if not rows:
             return hosted, given, Answer([], [], [], [])
-        if hosted.prepared.fast and len(rows) <= INLINE:
+        if hosted.prepared.light and len(rows) <= INLINE:
             return hosted, given, hosted.answer(rows)
         return hosted, given, await self._in_a_thread(hosted, rows)
 

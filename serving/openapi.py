@@ -135,7 +135,7 @@ _REFUSALS = {
 def _answer() -> dict[str, Any]:
     values = {"type": "array"}
     names = {"predictions": values, "scores": values, "inference_ids": {"type": "array", "items": {"type": "string"}},
-             "model": {"type": "string"}, "version": {"type": "integer"}}  # fmt: skip
+             "model": {"type": "string"}, "version": {"type": "integer"}, "logged": {"type": "boolean"}}  # fmt: skip
     return {"type": "object", "required": list(names), "properties": names}
 
 

@@ -142,7 +142,7 @@ class Routes:
             known = [(g.inference_id, g.row_id, g.label, _nanos(g.known_at, began)) for g in given.labels]
             stored = lane.log.labels(known, began, caller)
             if stored:
-                await asyncio.get_running_loop().run_in_executor(gateway.syncers, lane.log.sync)
+                stored = await asyncio.get_running_loop().run_in_executor(gateway.syncers, lane.log.sync)
         except Refused as fault:
             self._note(request, began, at, fault.status)
             return Response(told(fault), fault.status, {"retry-after": str(fault.retry)} if fault.retry else None, JSON)
