@@ -75,11 +75,12 @@ def furnish() -> typer.Typer:
         profiles,
         quarantine,
         report,
+        rollback,
         run,
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    for room in (*rooms, mitigate, adjust, ci, decisions, estimates, policies, lab):
+    for room in (*rooms, mitigate, adjust, ci, decisions, estimates, policies, lab, rollback):
         room.add_to(app)
     return app
 
