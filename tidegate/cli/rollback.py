@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tidegate.cli.output import Json, Model, flow_home, json_text, show
+from tidegate.cli.output import EXIT, Json, Model, flow_home, json_text, show
 from tidegate.text import printable
 
 if TYPE_CHECKING:
+    from tidegate.config.model import Model as Settings
     from tidegate.steps.rollback import RolledBack
+    from tidegate.steps.stores import Stores
     from tidegate.steps.switch import Switched
 
 SIGNED = "Who you are; kept in the ledger. By default the name you are logged in with."
@@ -42,8 +44,7 @@ def rollback(
     stores = open_stores(flow_home(ctx))
     settings = stores.project.model(model)
     if drill:
-        _drill(stores.home, model, as_json)
-        return
+        _drill(stores, settings, to, not now, as_json)
     done = roll_back_by(stores, settings, wall(), by=by or _login(), reason=reason, to=to, check=not now, mirror=False)
     if done.switched is None:
         _refused(done, as_json)
@@ -104,17 +105,29 @@ def _say(done: RolledBack, switched: Switched, seconds: float) -> None:
 
 
 def _body(done: RolledBack, switched: Switched, seconds: float, owed: str) -> dict[str, Any]:
+    revision = switched.plan.revision
     workers = [{"worker": a.worker, "version": a.version, "revision": a.revision, "fault": a.fault,
-                "switched": a.revision >= switched.plan.revision and not a.fault} for a in switched.workers]  # fmt: skip
+                "switched": a.revision >= revision and not a.fault} for a in switched.workers]  # fmt: skip
     return {
         "model": done.model, "from": done.before, "to": done.version, "refused": False,
-        "revision": switched.plan.revision, "checked": done.checked.as_dict(), "notes": done.notes,
+        "revision": revision, "checked": done.checked.as_dict(), "notes": done.notes,
         "workers": workers, "seconds": seconds, "alias": "owed" if owed else "mirrored", "owed": owed,
     }  # fmt: skip
 
 
-def _drill(home: Any, model: str, as_json: bool) -> None:
-    raise NotImplementedError
+def _drill(stores: Stores, settings: Settings, to: int | None, check: bool, as_json: bool) -> None:
+    """Exit code 3 where it took too long, or a request failed."""
+    from tidegate.clock import now
+    from tidegate.steps.drill import drill
+
+    verdict = drill(stores, settings, now(), to=to, check=check)
+    if as_json:
+        typer.echo(json_text(verdict.as_dict()))
+    else:
+        typer.echo(f"drill of {settings.name}: {verdict.outcome}; production is as it was")
+        for line in verdict.reasons:
+            typer.echo(f"  {printable(line)}")
+    raise typer.Exit(EXIT[verdict.outcome])
 
 
 def packages(
