@@ -77,12 +77,13 @@ def furnish() -> typer.Typer:
         profiles,
         quarantine,
         report,
+        rollback,
         run,
         serve,
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    for room in (*rooms, mitigate, adjust, ci, decisions, estimates, policies, lab, serve):
+    for room in (*rooms, mitigate, adjust, ci, decisions, estimates, policies, lab, serve, rollback):
         room.add_to(app)
     return app
 
