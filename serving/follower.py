@@ -27,7 +27,7 @@ from tidegate.adapters.plans import Plans
 from tidegate.config.home import Home
 from tidegate.errors import IntegrityError, StoreError, TidegateError
 from tidegate.rollout.plan import ServingPlan
-from tidegate.steps.promote import smoke_test
+from tidegate.steps.switch import smoke_test
 
 BEAT = 2.0
 AGAIN = 15.0

@@ -6,6 +6,7 @@ import ipaddress
 import json
 import os
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Callable
@@ -98,9 +99,10 @@ def serve(
     address = f"[{host}]" if ":" in host else host
     try:
         told(Listening(f"http://{address}:{sock.getsockname()[1]}", names, workers, guarded))
-        server = uvicorn.Server(config)
         if workers == 1:
-            server.run(sockets=[sock])
+            for ends in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(ends, lambda *_: None)  # uvicorn raises it again after a stop that was in order
+            uvicorn.Server(config).run(sockets=[sock])
         else:
             Multiprocess(config, sockets=[sock]).run()
     finally:

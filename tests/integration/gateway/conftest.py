@@ -168,7 +168,7 @@ def stored():
     return lambda root: stores_of(Home.at(Path(root)))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def again():
     return crown
 
