@@ -67,6 +67,7 @@ def furnish() -> typer.Typer:
         estimates,
         evidence,
         explain,
+        inferences,
         inspect,
         lab,
         mitigate,
@@ -79,7 +80,7 @@ def furnish() -> typer.Typer:
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    for room in (*rooms, mitigate, adjust, ci, decisions, estimates, policies, lab):
+    for room in (*rooms, mitigate, adjust, ci, decisions, estimates, policies, lab, inferences):
         room.add_to(app)
     return app
 
