@@ -69,6 +69,7 @@ def furnish() -> typer.Typer:
         estimates,
         evidence,
         explain,
+        inferences,
         inspect,
         lab,
         mitigate,
@@ -83,7 +84,8 @@ def furnish() -> typer.Typer:
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    for room in (*rooms, mitigate, adjust, ci, decisions, estimates, policies, lab, serve, rollback):
+    more = (mitigate, adjust, ci, decisions, estimates, policies, lab, serve, rollback, inferences)
+    for room in (*rooms, *more):
         room.add_to(app)
     return app
 
