@@ -9,21 +9,22 @@ place and a rerun converges. Files are checked against their SHA-256 on reading.
 from __future__ import annotations
 
 import random
-import re
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pyarrow as pa
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, select, update
 
+from tidegate.adapters import lakeparts
 from tidegate.adapters.control import Control
+from tidegate.adapters.lakeparts import active, day, name_in_lake
 from tidegate.adapters.leases import Lease, check_token
 from tidegate.adapters.parquet import conform, read_file, storable, write_file
 from tidegate.adapters.schema import windows
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 ATTEMPTS = 8  # at a Delta commit, while other processes commit to the same table
-# Each commit replays the log since the last checkpoint: at 300 windows a commit costs
-# 16 ms of CPU with 10, 93 ms with Delta's 100; at 3,600 windows 21 and 35 ms.
-SETTINGS = {"delta.checkpointInterval": "10"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +58,13 @@ class Lake:
     """The tables of one namespace in one state folder."""
 
     def __init__(self, folder: Path, control: Control, namespace: str, clock: Callable[[], float] = time.time) -> None:
-        self.folder, self.control, self.namespace, self.clock = folder, control, _name(namespace), clock
+        self.folder, self.control, self.namespace, self.clock = folder, control, name_in_lake(namespace), clock
         self._open: dict[Path, DeltaTable] = {}
         self._turn = threading.Lock()  # a DeltaTable serves one thread at a time
 
     def path(self, table: str, owner: str) -> Path:
         """The folder of a table; raises `UsageError` for names that are not `[a-z0-9_-]{1,64}`."""
-        return self.folder / "lake" / self.namespace / _name(table) / _name(owner)
+        return self.folder / "lake" / self.namespace / name_in_lake(table) / name_in_lake(owner)
 
     def put(
         self,
@@ -102,7 +100,7 @@ class Lake:
             For a bad name or window, or data that Delta cannot hold.
         """
         path = self.path(table, owner)
-        _date(window)
+        day(window)
         if known_at.tzinfo is None:
             raise UsageError("known_at", "a timezone-aware datetime", repr(known_at), "add tzinfo=UTC")
         data = storable(data, f"table {table} of {owner}")
@@ -111,19 +109,53 @@ class Lake:
         unchanged = before if before and before.digest == digest else None
         if unchanged and self._intact(path, unchanged):
             return unchanged
-        files = self._commit(path, window, data, lease)
+        files = self._commit(path, lease, lambda: self._replace(path, window, data))
+        if not unchanged:
+            whole = self.record(table, owner, window, digest, data.num_rows, files, known_at, lease)
+            return whole or unchanged  # type: ignore[return-value]  # None comes of what has grown only
         with self.control.write() as c:
             if lease:
                 check_token(c, lease, self.clock())
-            if unchanged:
-                w = windows.c
-                at = (w.namespace == self.namespace) & (w.owner == owner) & (w.table == table)
-                at &= (w.window == window) & (w.digest == digest)
-                c.execute(update(windows).where(at).values(files=files))
-                return replace(unchanged, files=files)
-            values = {"owner": owner, "table": table, "window": window, "digest": digest, "rows": data.num_rows}
+            w = windows.c
+            at = self._of(table, owner) & (w.window == window) & (w.digest == digest)
+            c.execute(update(windows).where(at).values(files=files))
+        return replace(unchanged, files=files)
+
+    def add(
+        self, table: str, owner: str, window: str, parts: Mapping[str, pa.Table], known_at: datetime,
+        lease: Lease | None = None,
+    ) -> Stored | None:  # fmt: skip
+        """Add parts to a window, each once: one whose name the window has already is left out.
+
+        A kill at any point leaves the old window in place, and the same call again completes it. Parts without rows
+        are left out; None where the window stays without any. Raises as `put` does.
+        """
+        return lakeparts.add(self, table, owner, window, parts, known_at, lease)
+
+    def find(self, table: str, owner: str, wanted: Iterable[str] | None, column: str, value: Any) -> pa.Table:
+        """The rows with a value in a column, their `window` last; reads only files whose statistics allow for it."""
+        return lakeparts.find(self, table, owner, wanted, column, value)
+
+    def record(
+        self, table: str, owner: str, window: str, digest: str, rows: int, files: dict[str, str], known_at: datetime,
+        lease: Lease | None, *, after: Stored | None = None, grown: bool = False,
+    ) -> Stored | None:  # fmt: skip
+        """Say in control what a window holds now; None if it has `grown` and was no longer as `after` was."""
+        with self.control.write() as c:
+            if lease:
+                check_token(c, lease, self.clock())
+            if grown:
+                at = self._of(table, owner) & (windows.c.window == window)
+                newest = c.scalar(select(windows.c.digest).where(at).order_by(windows.c.id.desc()).limit(1))
+                if newest != (after.digest if after else None):
+                    return None
+            values = {"owner": owner, "table": table, "window": window, "digest": digest, "rows": rows}
             c.execute(insert(windows).values(namespace=self.namespace, files=files, known_at=known_at, **values))
-        return Stored(table, owner, window, digest, data.num_rows, files, known_at)
+        return Stored(table, owner, window, digest, rows, files, known_at)
+
+    def _of(self, table: str, owner: str) -> ColumnElement[bool]:
+        w = windows.c
+        return (w.namespace == self.namespace) & (w.owner == name_in_lake(owner)) & (w.table == name_in_lake(table))
 
     def stored(self, table: str, owner: str, window: str, as_of: datetime | None = None) -> Stored | None:
         """What control says of one window, now or as known at `as_of`."""
@@ -135,9 +167,9 @@ class Lake:
     ) -> list[Stored]:
         """The newest record of each wanted window (all when None), by window."""
         w = windows.c
-        at = (w.namespace == self.namespace) & (w.owner == _name(owner)) & (w.table == _name(table))
+        at = self._of(table, owner)
         if wanted is not None:
-            at &= w.window.in_([_date(window) for window in wanted])
+            at &= w.window.in_([day(window) for window in wanted])
         if as_of is not None:
             at &= w.known_at <= as_of
         newest = select(func.max(w.id)).where(at).group_by(w.window)
@@ -188,12 +220,12 @@ class Lake:
         try:
             whole = all(file_digest(path / name) == sha for name, sha in record.files.items())
             with self._turn:
-                known = self._table(path)
-                return whole and (known is None or _active(known, record.window) == set(record.files))
+                known = self.opened(path)
+                return whole and (known is None or active(known, record.window) == set(record.files))
         except (OSError, DeltaError):
             return False
 
-    def _table(self, path: Path) -> DeltaTable | None:
+    def opened(self, path: Path) -> DeltaTable | None:
         """The Delta table at its newest version, or None."""
         from deltalake import DeltaTable
         from deltalake.exceptions import TableNotFoundError
@@ -207,8 +239,10 @@ class Lake:
                 return None
         return self._open[path]
 
-    def _commit(self, path: Path, window: str, data: pa.Table, lease: Lease | None) -> dict[str, str]:
-        """Replace a window in the Delta table; returns its files with their SHA-256."""
+    def _commit(
+        self, path: Path, lease: Lease | None, attempt_at: Callable[[], dict[str, str] | None]
+    ) -> dict[str, str]:
+        """Change a window in the Delta table, in turns with others; returns its files with their SHA-256."""
         from deltalake.exceptions import DeltaError
 
         fault: Exception | None = None
@@ -218,7 +252,7 @@ class Lake:
                     check_token(c, lease, self.clock())
             try:
                 with self._turn:
-                    files = self._replace(path, window, data)
+                    files = attempt_at()
                 if files is not None:
                     return files
             except DeltaError as conflict:  # another process committed first, or the log is broken
@@ -235,10 +269,9 @@ class Lake:
 
     def _replace(self, path: Path, window: str, data: pa.Table) -> dict[str, str] | None:
         """One attempt at a commit; None if another writer's file is in the window too."""
-        from deltalake import DeltaTable, Schema
         from deltalake.transaction import AddAction
 
-        known = self._table(path)
+        known = self.opened(path)
         fields = conform(data, pa.schema(known.schema().to_arrow()) if known else None, f"lake table {path}")
         partition = f"window={window}"
         files, added = {}, []
@@ -248,45 +281,14 @@ class Lake:
             stats = f'{{"numRecords":{data.num_rows}}}'
             size, now = (path / name).stat().st_size, time.time_ns() // 1_000_000
             added.append(AddAction(name, size, {"window": window}, now, True, stats))
-        if known is None:
-            if not added:
-                return {}
-            path.mkdir(parents=True, exist_ok=True)
-            schema = Schema.from_arrow(fields.schema.append(pa.field("window", pa.string())))
-            known = DeltaTable.create(str(path), schema, partition_by=["window"], configuration=SETTINGS)
-            self._open[path] = known
-        elif new := [f for f in Schema.from_arrow(fields.schema).fields if f.name not in _names(known)]:
-            known.alter.add_columns(new)
-            known.update_incremental()
-        if not added and not _active(known, window):
+        if known is None and not added:
+            return {}
+        known = self._open[path] = lakeparts.widened(path, known, fields.schema)
+        if not added and not active(known, window):
             return {}
         known.create_write_transaction(added, "overwrite", known.schema(), ["window"], [("window", "=", window)])
         known.update_incremental()
-        return files if _active(known, window) == set(files) else None
-
-
-def _names(known: DeltaTable) -> set[str]:
-    return {f.name for f in known.schema().fields}
-
-
-def _active(known: DeltaTable, window: str) -> set[str]:
-    uris = known.file_uris(file_pruning_predicate=f"window = '{window}'")
-    return {f"window={window}/{uri.rpartition('/')[2]}" for uri in uris}
-
-
-def _name(name: str) -> str:
-    if not re.fullmatch(r"[a-z0-9_-]{1,64}", name):
-        raise UsageError("name in the lake", "1 to 64 of a-z, 0-9, _ and -", repr(name), "rename it")
-    return name
-
-
-def _date(window: str) -> str:
-    try:
-        if date.fromisoformat(window).isoformat() == window:
-            return window
-    except (ValueError, TypeError):
-        pass
-    raise UsageError("window", "a date as YYYY-MM-DD", repr(window))
+        return files if active(known, window) == set(files) else None
 
 
 __all__ = ["Lake", "Stored"]
