@@ -76,10 +76,11 @@ def furnish() -> typer.Typer:
         quarantine,
         report,
         run,
+        service,
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    for room in (*rooms, mitigate, adjust, ci, decisions, estimates, policies, lab):
+    for room in (*rooms, mitigate, adjust, ci, decisions, estimates, policies, lab, service):
         room.add_to(app)
     return app
 

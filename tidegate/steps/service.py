@@ -23,6 +23,7 @@ from tidegate.performance.service import (
     judge_minute,
     judge_service,
 )
+from tidegate.steps.logged import INSTANT
 from tidegate.steps.stores import Stores
 from tidegate.verdicts import Alarm, Effect, Signal, Verdict
 from tidegate.windows import Window
@@ -64,7 +65,7 @@ def measure_service(stores: Stores, model: Model, window: Window, now: datetime)
 
 
 def service_signals(stores: Stores, model: Model, window: Window) -> list[Signal]:
-    """What the window's verdict proves: above what was declared it pages; slower than before, it is told if it lasts."""
+    """What the window's verdict proves: above what was declared it pages; slower than before is told if it lasts."""
     verdict = stores.records.verdict(model.name, KIND, window.id)
     if verdict is None or verdict.outcome != "fail":
         return []
@@ -175,34 +176,28 @@ def _service(rows: pa.Table, refusals: pa.Table, seconds: float) -> tuple[Servic
 
 
 def _requests(rows: pa.Table) -> pa.Table:
-    """Requests that the gateway answered: its rows with one moment, latency and caller are one request.
+    """Requests that the gateway answered: its rows with one moment, latency, caller and trace are one request.
 
-    Each stands for as many as the sample left out.
+    Each stands for as many as the sample left out: rows are drawn one by one, and one is enough to see a request.
     """
-    keys = ["received_at", "latency_us", "caller", "trace", "version"]
+    keys = ["received_at", "latency_us", "caller", "trace", "version", "request_rows", "sample"]
     if not rows.num_rows:
-        empty = {"received_at": pa.timestamp("us", "UTC"), "latency_us": pa.float64(), "version": pa.int32(),
-                 "caller": pa.string(), "weight": pa.float64()}  # fmt: skip
-        return pa.table({k: pa.array([], t) for k, t in empty.items()})
-    ours = rows.filter(pc.equal(rows["source"], GATEWAY))
-    one = ours.select(keys).append_column("weight", pa.array(_weight(ours)))
-    # Rows are drawn one by one, so a request of many rows is nearly always seen: then its own weight is 1.
-    made = one.group_by(keys).aggregate([("weight", "max"), ("weight", "count")])
-    share = 1 / made["weight_max"].to_numpy()
-    seen = made["weight_count"].to_numpy()
-    asked = np.maximum(np.round(seen / share), 1)
-    return made.append_column("weight", pa.array(1 / (1 - (1 - share) ** asked)))
+        kinds = {"received_at": INSTANT, "latency_us": pa.float64(), "version": pa.int32(), "weight": pa.float64()}
+        return pa.table({k: pa.array([], t) for k, t in kinds.items()})
+    made = rows.filter(pc.equal(rows["source"], GATEWAY)).select(keys).group_by(keys).aggregate([])
+    unseen = (1 - made["sample"].to_numpy()) ** made["request_rows"].to_numpy()
+    return made.append_column("weight", pa.array(1 / (1 - unseen)))
 
 
 def _weight(rows: pa.Table) -> np.ndarray:
     """How many rows each logged row stands for."""
-    if not rows.num_rows:
-        return np.zeros(0)
-    return np.asarray(1 / np.maximum(rows["sample"].to_numpy().astype(np.float64), 1e-9))
+    share = rows["sample"].to_numpy() if rows.num_rows else np.zeros(0)
+    weight: np.ndarray = 1.0 / share
+    return weight
 
 
 def _epoch(column: pa.ChunkedArray) -> np.ndarray:
-    return column.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy() / 1e6
+    return column.cast(INSTANT).cast(pa.int64()).to_numpy() / 1e6
 
 
 def _described(model: Model, rows: pa.Table, refusals: pa.Table, requests: pa.Table) -> dict[str, Any]:
