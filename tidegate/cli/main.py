@@ -67,6 +67,7 @@ def furnish() -> typer.Typer:
         estimates,
         evidence,
         explain,
+        inferences,
         inspect,
         lab,
         mitigate,
@@ -80,7 +81,7 @@ def furnish() -> typer.Typer:
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    for room in (*rooms, mitigate, adjust, ci, decisions, estimates, policies, lab, service):
+    for room in (*rooms, mitigate, adjust, ci, decisions, estimates, policies, lab, inferences, service):
         room.add_to(app)
     return app
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from tidegate.alarms.incidents import rules_of
 from tidegate.config.model import Model
@@ -189,11 +190,9 @@ def _requests(rows: pa.Table) -> pa.Table:
     return made.append_column("weight", pa.array(1 / (1 - unseen)))
 
 
-def _weight(rows: pa.Table) -> np.ndarray:
+def _weight(rows: pa.Table) -> NDArray[np.float64]:
     """How many rows each logged row stands for."""
-    share = rows["sample"].to_numpy() if rows.num_rows else np.zeros(0)
-    weight: np.ndarray = 1.0 / share
-    return weight
+    return np.reciprocal(rows["sample"].to_numpy() if rows.num_rows else np.zeros(0))
 
 
 def _epoch(column: pa.ChunkedArray) -> np.ndarray:

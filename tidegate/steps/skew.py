@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tidegate.adapters.environment import environment_digest
 from tidegate.adapters.packages import Loaded
 from tidegate.config.dataset import Dataset
 from tidegate.config.model import Model
 from tidegate.contract.conform import ARROW
 from tidegate.drift.bounds import bounds
 from tidegate.errors import SourceError, TidegateError
-from tidegate.lineage.environment import environment
 from tidegate.performance.service import NIGHTLY, share_above
 from tidegate.performance.skew import SAME, Line, Replay, input_lines, judge_skew, replay_lines
 from tidegate.profile.profile import profile_of
@@ -48,7 +48,7 @@ def replay_served(stores: Stores, model: Model, window: Window, now: datetime) -
     stored = stores.lake.stored(SERVED, model.name, window.id)
     if stored is None or not stored.rows or not model.serving.skew_rows:
         return None
-    of = [stored.digest, environment(), model.serving.skew_rows]
+    of = [stored.digest, environment_digest(), model.serving.skew_rows]
     known = stores.records.verdict(model.name, KIND, window.id)
     if known is not None and known.numbers.get("of") == of:
         return known
@@ -153,7 +153,7 @@ def _replay(package: Loaded, part: pa.Table) -> Replay:
             except SourceError:
                 continue
     own = [str(package.spec["user"]["digest"])] * part.num_rows
-    return Replay(served, again, part["code"].to_pylist(), own, part["environment"].to_pylist(), environment())
+    return Replay(served, again, part["code"].to_pylist(), own, part["environment"].to_pylist(), environment_digest())
 
 
 def _lines(parts: list[Replay]) -> list[Line]:
