@@ -35,7 +35,7 @@ class Replay:
     served, again : ndarray, shape (n,) or (n, classes)
         Scores; NaN in `again` for rows that the package refuses now.
     code, environment : sequence of str, length n
-        What they were answered by and in.
+        What they were answered by and in; empty where nobody said.
     own_code : sequence of str, length n
         The code of the package that they were answered by, as it is registered.
     here : str
@@ -71,8 +71,8 @@ def replay_lines(replay: Replay) -> list[Line]:
     n, apart = len(replay.served), replay.apart
     if not n:
         return [_line(what, "inconclusive", 0, 0, 0.0, "no rows to replay") for what in ("code", "environment")]
-    other_code = np.array([a != b for a, b in zip(replay.code, replay.own_code, strict=True)])
-    other_place = np.array([e != replay.here for e in replay.environment])
+    other_code = np.array([bool(a) and a != b for a, b in zip(replay.code, replay.own_code, strict=True)])
+    other_place = np.array([bool(e) and e != replay.here for e in replay.environment])
     differs = ~(apart <= SAME)
     by_code, by_place = other_code | (differs & ~other_place), differs & ~other_code & other_place
     largest = _largest(apart[by_code])

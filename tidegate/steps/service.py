@@ -177,7 +177,7 @@ def _service(rows: pa.Table, refusals: pa.Table, seconds: float) -> tuple[Servic
 
 
 def _requests(rows: pa.Table) -> pa.Table:
-    """Requests that the gateway answered: its rows with one moment, latency, caller and trace are one request.
+    """Requests that the gateway answered: of several rows, those with one moment, latency, caller and trace are one.
 
     Each stands for as many as the sample left out: rows are drawn one by one, and one is enough to see a request.
     """
@@ -185,7 +185,9 @@ def _requests(rows: pa.Table) -> pa.Table:
     if not rows.num_rows:
         kinds = {"received_at": INSTANT, "latency_us": pa.float64(), "version": pa.int32(), "weight": pa.float64()}
         return pa.table({k: pa.array([], t) for k, t in kinds.items()})
-    made = rows.filter(pc.equal(rows["source"], GATEWAY)).select(keys).group_by(keys).aggregate([])
+    ours = rows.filter(pc.equal(rows["source"], GATEWAY)).select(keys)
+    alone = pc.equal(ours["request_rows"], 1)
+    made = pa.concat_tables([ours.filter(alone), ours.filter(pc.invert(alone)).group_by(keys).aggregate([])])
     unseen = (1 - made["sample"].to_numpy()) ** made["request_rows"].to_numpy()
     return made.append_column("weight", pa.array(1 / (1 - unseen)))
 
@@ -195,8 +197,9 @@ def _weight(rows: pa.Table) -> NDArray[np.float64]:
     return np.reciprocal(rows["sample"].to_numpy() if rows.num_rows else np.zeros(0))
 
 
-def _epoch(column: pa.ChunkedArray) -> np.ndarray:
-    return column.cast(INSTANT).cast(pa.int64()).to_numpy() / 1e6
+def _epoch(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    seconds: NDArray[np.float64] = column.cast(INSTANT).cast(pa.int64()).to_numpy() / 1e6
+    return seconds
 
 
 def _described(model: Model, rows: pa.Table, refusals: pa.Table, requests: pa.Table) -> dict[str, Any]:

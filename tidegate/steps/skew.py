@@ -184,6 +184,8 @@ def _against_batches(
         windows = {calendar.of(t).id for t in rows[f"{INPUT}{dataset.event_time}"].drop_null().to_pylist()}
     names = [n for n in kept if n not in dataset.key]
     batch = stores.data.read("batches", dataset.name, sorted(windows))
+    if not batch.num_rows:
+        return {}
     names = [n for n in names if n in batch.column_names]
     batch = batch.select(["row_id", *names]).filter(pc.is_in(batch["row_id"], rows["row_id"].combine_chunks()))
     at = {row_id: i for i, row_id in enumerate(batch["row_id"].to_pylist())}
