@@ -68,6 +68,16 @@ class ApprovalRequest(Parameters):
     reason: str = Field("", max_length=1000, description="Why; kept in the ledger. A rejection needs one.")
 
 
+class RollbackRequest(Parameters):
+    """A person's way back to a former champion."""
+
+    model: str = Field(pattern=NAME, description="Name of a file in configs/models.")
+    to: int | None = Field(None, ge=1, description="A former champion; by default the last one that is sound.")
+    check: bool = Field(True, description="Try it on current data first, and refuse what cannot serve.")
+    by: str = Field(min_length=1, max_length=120, description="Who asks; kept in the ledger.")
+    reason: str = Field("", max_length=1000, description="Why; kept in the ledger.")
+
+
 class ReplayRequest(Parameters):
     """History, night by night, under one policy or several."""
 

@@ -8,6 +8,7 @@ from flows.approval import invite
 from flows.artifacts import publish_gate
 from flows.bodies import retrain as body
 from flows.parameters import RetrainRequest, window_of
+from tasks.retrain import reconcile_model
 from tidegate.clock import now
 from tidegate.config.project import load_project
 from tidegate.verdicts import Verdict
@@ -18,6 +19,7 @@ def retrain(request: RetrainRequest) -> Verdict:
     """Train a candidate on what was known on the evening of the window and put it through the gate."""
     home = request.resolved()
     window = window_of(home, load_project(home).model(request.model).dataset, request.window)
+    reconcile_model(home, request.model, now())
     done = body(home, request.model, window.id, now(), request.reason)
     publish_gate(request.model, window.id, done.version, done.gate, done.promoted)
     invite(home, done.asked)

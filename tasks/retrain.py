@@ -11,6 +11,8 @@ from tasks.night import at
 from tidegate.adapters.leases import Lease
 from tidegate.config.home import Home
 from tidegate.steps import adjust, candidate, promote, rollback
+from tidegate.steps import reconcile as reconciling
+from tidegate.steps.stores import open_stores
 from tidegate.verdicts import Verdict
 
 
@@ -48,6 +50,23 @@ def roll_back_champion(
 ) -> int:
     """Make the former champion the champion again; returns its version."""
     stores, model, night = at(home, model_name, window)
-    plan = rollback.roll_back(stores, model, night, now, why={"reason": reason}, by=by, lease=lease)
+    plan = rollback.roll_back(stores, model, night, now, why={"reason": reason}, by=by, lease=lease).plan
     assert plan.champion is not None
     return plan.champion
+
+
+@task(cache_policy=NO_CACHE)
+def roll_back_for(
+    home: Home, model_name: str, now: datetime, by: str, reason: str, to: int | None, check: bool
+) -> rollback.RolledBack:
+    """Make a former champion the champion again on a person's word."""
+    stores = open_stores(home)
+    model = stores.project.model(model_name)
+    return rollback.roll_back_by(stores, model, now, by=by, reason=reason, to=to, check=check)
+
+
+@task(cache_policy=NO_CACHE)
+def reconcile_model(home: Home, model_name: str, now: datetime) -> reconciling.Reconciled:
+    """Finish or undo what a killed process left, and make sure of the pinned packages."""
+    stores = open_stores(home)
+    return reconciling.reconcile_all(stores, stores.project.model(model_name), now)

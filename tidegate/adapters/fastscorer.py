@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -22,6 +23,7 @@ from tidegate.config.dataset import Dataset
 from tidegate.contract.conform import ARROW
 from tidegate.errors import SourceError
 from tidegate.training.recalibration import EPS, apply_map
+from tidegate.training.scoring import design
 
 Floats = NDArray[np.float64]
 
@@ -40,14 +42,22 @@ class Prepared:
         kinds = package.spec["features"]
         known = {n: dataset.columns[n].type if n in dataset.columns else kinds[n] for n in self.columns}
         self._types = [ARROW[known[n]] for n in self.columns]
+        self.designed: tuple[str, ...] = ()
+        """The columns that the user's own function makes of a row, where there is one."""
         self._trees: TreeliteModel | None = None
         self._finish: Callable[[Floats], Floats] = np.asarray
         self._refuses_missing = False
+        self._made_kinds: list[str] = []
 
     @property
     def fast(self) -> bool:
-        """Whether rows go through Treelite."""
+        """Whether rows go through Treelite; with a function of the user's own, after that."""
         return self._trees is not None
+
+    @property
+    def light(self) -> bool:
+        """Whether a row takes microseconds: through Treelite, and without pandas."""
+        return self.fast and not self.designed
 
     def scores(self, rows: Sequence[Sequence[Any]]) -> Floats:
         """Scores of rows, each with its values in the order of `columns`, in the contract's types; None is missing.
@@ -66,7 +76,8 @@ class Prepared:
         if trees is None or not len(rows):
             return self.by_package(rows)
         try:
-            numbers = [trees.numbers(row) for row in rows]
+            made = self._made(rows) if self.designed else rows
+            numbers = [trees.numbers(row) for row in made]
             if self._refuses_missing and any(map(math.isnan, chain.from_iterable(numbers))):
                 return self.by_package(rows)
             out = self._finish(trees.sums(numbers))
@@ -75,6 +86,13 @@ class Prepared:
         finite = math.isfinite(out[0]) if out.size == 1 else np.isfinite(out).all()
         # The package's own words, where it refuses them.
         return out if finite else self.by_package(rows)
+
+    def _made(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        """Rows as the user's function gives them to the estimator."""
+        frame = design(self.table(rows), self.package.spec, self.package.features)
+        if tuple(frame.columns) != self.designed or kinds_of(frame) != self._made_kinds:
+            raise UnsuitedError("its function made other columns of these rows than of the probe's")
+        return list(frame.itertuples(index=False, name=None))
 
     def by_package(self, rows: Sequence[Sequence[Any]]) -> Floats:
         """The same by the package itself."""
@@ -102,7 +120,11 @@ def prepare(package: Loaded, dataset: Dataset) -> Prepared:
     try:
         members = members_of(package.estimator)
         _check_classes(members, package.spec)
-        trees = TreeliteModel(members, made.columns, kinds)
+        if package.features is not None:
+            frame = design(package.reference("probe").select(list(made.columns)), package.spec, package.features)
+            made.designed, made._made_kinds = tuple(map(str, frame.columns)), kinds_of(frame)
+            kinds = made._made_kinds
+        trees = TreeliteModel(members, made.designed or made.columns, kinds)
         made._finish = _finisher(trees, package.spec)
         made._refuses_missing = _refuses(made, dataset)
         made._trees = trees
@@ -118,7 +140,7 @@ def prepare(package: Loaded, dataset: Dataset) -> Prepared:
 
 def _unsuited(package: Loaded, dataset: Dataset) -> str:
     if package.features is not None:
-        return f"it has a function of its own, {package.spec['user'].get('features')}, for its features"
+        return ""
     for name, kind in package.spec["features"].items():
         if kind not in FAST:
             return f"feature {name} is a {kind}"
@@ -126,6 +148,25 @@ def _unsuited(package: Loaded, dataset: Dataset) -> str:
         if (found == "category") != (kind == "category") or found not in FAST:
             return f"feature {name} was a {kind} in its training and is a {found}"
     return ""
+
+
+def kinds_of(frame: pd.DataFrame) -> list[str]:
+    """What the estimator sees in each column: numbers, truth values or categories.
+
+    Raises
+    ------
+    UnsuitedError
+        If it is anything else.
+    """
+    out = []
+    for name, dtype in frame.dtypes.items():
+        if isinstance(dtype, pd.CategoricalDtype):
+            out.append("category")
+        elif isinstance(dtype, np.dtype) and dtype.kind in "iufb":
+            out.append("number")
+        else:
+            raise UnsuitedError(f"feature {name} is a {dtype}")
+    return out
 
 
 def _check_classes(members: Sequence[Any], spec: dict[str, Any]) -> None:

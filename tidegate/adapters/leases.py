@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from tidegate.adapters.control import Control
+from tidegate.adapters.processes import dead, me
 from tidegate.adapters.schema import leases
 from tidegate.errors import StaleToken
 
@@ -40,18 +39,17 @@ class Leases:
 
     def __init__(self, control: Control, namespace: str, ttl: float, clock: Callable[[], float] = time.time) -> None:
         self.control, self.namespace, self.ttl, self.clock = control, namespace, ttl, clock
-        self.holder = f"{socket.gethostname()}:{os.getpid()}"[-120:]
 
-    def acquire(self, name: str, owner: str = "") -> Lease | None:
-        """The lease, or None while another run holds it."""
+    def acquire(self, name: str, owner: str = "", *, of_the_dead: bool = False) -> Lease | None:
+        """The lease, or None while another run holds it; `of_the_dead` also one whose holder is surely gone."""
         at = _at(self.namespace, name)
         with self.control.write() as c:
             now = self.clock()  # after the wait for the write lock, which may have been long
-            row = c.execute(select(leases.c.token, leases.c.expires).where(at)).first()
-            if row is not None and row.expires > now:
+            row = c.execute(select(leases.c.token, leases.c.expires, leases.c.holder).where(at)).first()
+            if row is not None and row.expires > now and not (of_the_dead and dead(row.holder)):
                 return None
             token = 1 if row is None else row.token + 1
-            values = {"token": token, "owner": owner, "holder": self.holder, "expires": now + self.ttl}
+            values = {"token": token, "owner": owner, "holder": me()[-120:], "expires": now + self.ttl}
             if row is None:
                 c.execute(insert(leases).values(namespace=self.namespace, name=name, **values))
             else:

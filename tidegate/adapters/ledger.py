@@ -47,6 +47,14 @@ def append(
     return digest
 
 
+def append_once(c: Connection, *, model: str, kind: str, window: str, **more: Any) -> None:
+    """Add an entry inside write transaction `c`, unless there is one of that model, kind and window."""
+    e, space = ledger.c, more["namespace"]
+    at = (e.namespace == space) & (e.model == model) & (e.kind == kind) & (e.window == window)
+    if c.execute(select(e.seq).where(at).limit(1)).first() is None:
+        append(c, model=model, kind=kind, window=window, **more)
+
+
 def entries(
     control: Control, namespace: str, model: str | None = None, kind: str | None = None
 ) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
+from tidegate.adapters import ledger
 from tidegate.adapters.control import Control
 from tidegate.adapters.schema import alarms, grids, verdicts, versions
 from tidegate.errors import StoreError
@@ -43,8 +44,13 @@ class Records:
         self.control, self.namespace = control, namespace
 
     # -- verdicts ---------------------------------------------------------------------
-    def put_verdict(self, owner: str, kind: str, window: str, verdict: Verdict, known_at: datetime) -> bool:
-        """Store a verdict unless the newest one says the same; True if it was stored."""
+    def put_verdict(
+        self, owner: str, kind: str, window: str, verdict: Verdict, known_at: datetime, *, entry: str | None = None
+    ) -> bool:
+        """Store a verdict unless the newest one says the same; True if it was stored.
+
+        With `entry`, the owner of the ledger's row, the ledger has it too, as of the same transaction.
+        """
         body = plain(verdict.as_dict())
         with self.control.write() as c:
             if self._newest(c, owner, kind, [window]).get(window) == body:
@@ -60,6 +66,11 @@ class Records:
                     known_at=known_at,
                 )
             )
+            if entry is not None:
+                ledger.append(
+                    c, namespace=self.namespace, owner=entry, model=owner, kind=kind, window=window, at=known_at,
+                    body=verdict.as_dict(),
+                )  # fmt: skip
         return True
 
     def verdicts(self, owner: str, kind: str, windows: list[str] | None = None) -> dict[str, Verdict]:
@@ -101,8 +112,11 @@ class Records:
         status: str,
         body: dict[str, Any],
         known_at: datetime,
+        entry: tuple[str, dict[str, Any]] | None = None,
     ) -> None:
         """Record a version; one already recorded with this digest stays as it is.
+
+        `entry` is the kind and body of what the ledger says with it.
 
         Raises `StoreError` if the version exists with another digest.
         """
@@ -126,6 +140,11 @@ class Records:
                     known_at=known_at,
                 )
             )
+            if entry is not None:
+                ledger.append(
+                    c, namespace=self.namespace, owner=owner, model=model, kind=entry[0], window=body["window"],
+                    at=known_at, body=entry[1],
+                )  # fmt: skip
 
     def set_status(self, model: str, version: int, status: str, **more: Any) -> None:
         """Move a version on, adding `more` to its body; raises `StoreError` if there is none."""
@@ -135,6 +154,14 @@ class Records:
             if body is None:
                 raise StoreError(f"version {version} of {model}", "a recorded version", "none", "register it first")
             c.execute(update(versions).where(at).values(status=status, body={**body, **plain(more)}))
+
+    def amend(self, model: str, version: int, **more: Any) -> None:
+        """Add `more` to a version's body, whatever its status is by now; one that is not there is left alone."""
+        at = self._version(model, version)
+        with self.control.write() as c:
+            body = c.execute(select(versions.c.body).where(at)).scalar()
+            if body is not None:
+                c.execute(update(versions).where(at).values(body={**body, **plain(more)}))
 
     def versions(self, model: str) -> list[dict[str, Any]]:
         """Every version of a model, oldest first, as its row."""

@@ -16,7 +16,31 @@ from typing import Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
+from tidegate.adapters.processes import me
 from tidegate.errors import RegistryError
+
+PROCESS = "tidegate.process"
+"""The tag that names the process of a run and version: what it left unfinished when it is gone was cut short."""
+KNOWN_AT, RECORD = "tidegate.known_at", "record.json"
+
+
+def existing(folder: Path) -> Registry:
+    """The registry of a state folder, for what needs one that is there: none is made, which would hide the loss.
+
+    Raises
+    ------
+    RegistryError
+        If its database is not there, or cannot be opened.
+    """
+    file = folder / "mlflow.db"
+    if not file.is_file():
+        do = "put the registry's database back; what serves does not need it"
+        raise RegistryError(f"registry {file}", "its database", "no such file", do)
+    try:
+        return Registry(folder)
+    except Exception as fault:  # MLflow opens the database here, and each layer below it has errors of its own
+        said = (str(fault).splitlines() or [type(fault).__name__])[0]
+        raise RegistryError(f"registry {file}", "a database that can be opened", said, "restore it") from None
 
 
 class Registry:
@@ -63,6 +87,7 @@ class Registry:
         from mlflow.exceptions import MlflowException
 
         try:
+            tags = {**tags, PROCESS: me()}
             run = self.client.create_run(self._experiment(model), tags=tags)
             run_id = run.info.run_id
             for key, value in params.items():
@@ -99,8 +124,9 @@ class Registry:
         import mlflow
         from mlflow.exceptions import MlflowException
 
-        try:
+        with self.answering(f"version {version} of {model}"):
             found = self.client.get_model_version(model, str(version))
+        try:
             with tempfile.TemporaryDirectory(dir=target.parent) as staging:
                 got = mlflow.artifacts.download_artifacts(artifact_uri=found.source, dst_path=staging)
                 Path(got).rename(target)
@@ -165,7 +191,7 @@ class Registry:
             ) from fault
 
     @contextmanager
-    def _answering(self, thing: str) -> Iterator[None]:
+    def answering(self, thing: str) -> Iterator[None]:
         """Whatever MLflow or its database raises becomes one `RegistryError`."""
         from alembic.util import CommandError
         from mlflow.exceptions import MlflowException
@@ -180,7 +206,7 @@ class Registry:
 
     def logged_model(self, model: str, version: int) -> str:
         """The id of the logged model behind a version; raises `RegistryError` if it is gone."""
-        with self._answering(f"version {version} of {model}"):
+        with self.answering(f"version {version} of {model}"):
             run = self.client.get_run(self.client.get_model_version(model, str(version)).run_id).info
             query = f"source_run_id = '{run.run_id}'"
             found = self.client.search_logged_models([run.experiment_id], filter_string=query)
@@ -200,7 +226,7 @@ class Registry:
         import mlflow
         from mlflow.exceptions import MlflowException
 
-        with self._answering(f"run {run_id}"):
+        with self.answering(f"run {run_id}"):
             where = urlparse(self.client.get_run(run_id).info.artifact_uri)
         if where.scheme in ("", "file"):
             file = Path(url2pathname(where.path)) / name
@@ -214,7 +240,7 @@ class Registry:
 
     def mirror(self, model: str, alias: str, version: int, tags: dict[str, str]) -> None:
         """Point an alias at a version and tag it; raises `RegistryError` if the registry does not answer."""
-        with self._answering(f"alias {alias} of version {version} of {model}"):
+        with self.answering(f"alias {alias} of version {version} of {model}"):
             self.client.set_registered_model_alias(model, alias, str(version))
             for key, value in tags.items():
                 self.client.set_model_version_tag(model, str(version), key, value)

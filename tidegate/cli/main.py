@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -54,8 +55,9 @@ def version() -> None:
     typer.echo(__version__)
 
 
+@cache
 def furnish() -> typer.Typer:
-    """The command with every verb."""
+    """The command with every verb; they are added once, however often the command is called in a process."""
     from tidegate.cli import (
         adjust,
         alarms,
@@ -76,12 +78,27 @@ def furnish() -> typer.Typer:
         profiles,
         quarantine,
         report,
+        rollback,
         run,
+        serve,
         service,
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    for room in (*rooms, mitigate, adjust, ci, decisions, estimates, policies, lab, inferences, service):
+    for room in (
+        *rooms,
+        mitigate,
+        adjust,
+        ci,
+        decisions,
+        estimates,
+        policies,
+        lab,
+        inferences,
+        serve,
+        service,
+        rollback,
+    ):
         room.add_to(app)
     return app
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,12 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tidegate.adapters import ledger
 from tidegate.adapters.packages import Loaded
 from tidegate.config.model import Model
 from tidegate.decision.adjusting import Fitted, cuts_after, no_threshold, recalibrated, rethresholded
 from tidegate.errors import SourceError, UsageError
-from tidegate.lineage.digest import folder_digest
 from tidegate.performance.blocks import cut
 from tidegate.performance.loss import row_loss
 from tidegate.performance.threshold import best_threshold
@@ -98,11 +95,6 @@ def adjust(stores: Stores, model: Model, window: Window, now: datetime, what: Wh
     version = register(
         stores, model, made.folder, made.digest, window, now, reason=reason, more={"adjusts": made.adjusts}
     )
-    with stores.control.write() as c:
-        ledger.append(
-            c, namespace=stores.namespace, owner=model.owner, model=model.name, kind="adjustment", window=window.id,
-            at=now, body={"version": version, "digest": made.digest, "reason": reason, "adjusts": made.adjusts},
-        )  # fmt: skip
     return Adjusted(version, made.of, what, made.nights)
 
 
@@ -219,8 +211,7 @@ def _package(
 def _copied(
     stores: Stores, model: Model, champion: Loaded, spec: dict[str, Any], reference: dict[str, pa.Table]
 ) -> tuple[Path, str]:
-    staging = Path(tempfile.mkdtemp(prefix="adjustment-", dir=stores.package_folder(model.name, "")))
-    try:
+    with stores.staging(model.name) as staging:
         copy = staging / "package"
         shutil.copytree(champion.folder, copy)
         (copy / "tidegate" / "spec.json").write_text(json.dumps(spec, indent=1, default=str))
@@ -228,13 +219,7 @@ def _copied(
             path = copy / "tidegate" / "reference" / f"{name}.parquet"
             path.unlink(missing_ok=True)
             pq.write_table(table, path, write_page_checksum=True)
-        digest = folder_digest(copy)
-        folder = stores.package_folder(model.name, digest)
-        if not folder.exists():
-            copy.rename(folder)
-        return folder, digest
-    finally:
-        shutil.rmtree(staging)
+        return stores.keep(model.name, copy)
 
 
 def learned_through(spec: dict[str, Any]) -> str:

@@ -18,7 +18,8 @@ from tidegate.gate.form import verdict_page
 from tidegate.lineage.digest import json_digest
 from tidegate.rollout.plan import ServingPlan
 from tidegate.steps.freeze import frozen
-from tidegate.steps.promote import promote, reconcile, same_champion
+from tidegate.steps.promote import promote, same_champion
+from tidegate.steps.reconcile import reconcile
 from tidegate.steps.stores import Stores
 from tidegate.text import plain_line
 from tidegate.windows import Calendar, Window
@@ -76,7 +77,7 @@ def approve(stores: Stores, model: Model, version: int, now: datetime, *, by: st
     """
     who, why = _words(by, reason, empty=True)
     with stores.leases.waiting(f"approval/{model.name}", model.owner) as lease:
-        reconcile(stores, model)
+        reconcile(stores, model, now)
         record = record_of(stores, model, version)
         rows = Approvals(stores.control, stores.namespace)
         begun = record["status"] == "challenger" and standing(rows.of(model.name, version), now) == "approved"
@@ -99,7 +100,7 @@ def reject(stores: Stores, model: Model, version: int, now: datetime, *, by: str
     """
     who, why = _words(by, reason)
     with stores.leases.waiting(f"approval/{model.name}", model.owner):
-        reconcile(stores, model)
+        reconcile(stores, model, now)
         record = record_of(stores, model, version)
         said = Said("reject", who, why, None, now, _evidence(record))
         rows = Approvals(stores.control, stores.namespace)
@@ -127,7 +128,7 @@ def override(
     if expiry.end <= now:
         raise UsageError("--until", "a date to come", until, "name the last date on which the override holds")
     with stores.leases.waiting(f"approval/{model.name}", model.owner) as lease:
-        reconcile(stores, model)
+        reconcile(stores, model, now)
         record = record_of(stores, model, version)
         rows = Approvals(stores.control, stores.namespace)
         begun = record["status"] in WAITING and standing(rows.of(model.name, version), now) == "overridden"

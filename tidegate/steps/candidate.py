@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.adapters.mlflowevaluate import evaluate
-from tidegate.adapters.registry import Registry
+from tidegate.adapters.registry import KNOWN_AT, RECORD, Registry
 from tidegate.config.deciding import Costed
 from tidegate.config.model import Model
 from tidegate.decision.thresholds import UNGATED
@@ -17,7 +17,7 @@ from tidegate.gate.evidence import evidence_digest
 from tidegate.gate.evidence import metrics as gate_metrics
 from tidegate.gate.evidence import tags as gate_tags
 from tidegate.gate.line import SHOWN
-from tidegate.lineage.digest import json_digest
+from tidegate.lineage.digest import json_digest, plain
 from tidegate.performance.metrics import metrics
 from tidegate.performance.tally import total
 from tidegate.report.gatepage import gate_page
@@ -25,6 +25,7 @@ from tidegate.report.modelcard import model_card, short_card
 from tidegate.steps.case import Case
 from tidegate.steps.gate import Gated, gate
 from tidegate.steps.measure import reference_blocks
+from tidegate.steps.reconcile import adjustment_entry
 from tidegate.steps.retrain import build_candidate
 from tidegate.steps.stores import Stores
 from tidegate.training.thresholds import cuts_of
@@ -65,9 +66,20 @@ def register(
         "tidegate.user_code": spec["user"]["digest"],
         "tidegate.revision": str(spec["code"]["revision"]),
         "tidegate.lock": str(spec["lock"]),
+        KNOWN_AT: now.isoformat(),
     }
     if more and "adjusts" in more:
         tags["tidegate.adjusts"] = f"version {more['adjusts']['version']}: {more['adjusts']['what']}"
+    body = {
+        "window": window.id,
+        "reason": reason,
+        "trained_through": spec["trained"][-1],
+        # Growth counts from what was known, not from the part of it that was worth learning.
+        "rows": (spec.get("training_set") or {}).get("known_rows", spec["rows"]),
+        "held_out": held_out,
+        "looks": [],
+        **(more or {}),
+    }
     version, run_id = Registry(stores.home.state).register(
         model.name,
         folder,
@@ -80,7 +92,8 @@ def register(
         },
         metrics={f"held_out_{k}": v for k, v in held_out.items()},
         tags=tags,
-        evidence={"spec.json": spec},
+        # The record goes with the run: a kill before control has it leaves what it takes to finish.
+        evidence={"spec.json": spec, RECORD: plain(body)},
     )
     stores.records.put_version(
         model.name,
@@ -89,17 +102,8 @@ def register(
         digest=digest,
         status="candidate",
         known_at=now,
-        body={
-            "window": window.id,
-            "reason": reason,
-            "run_id": run_id,
-            "trained_through": spec["trained"][-1],
-            # Growth counts from what was known, not from the part of it that was worth learning.
-            "rows": (spec.get("training_set") or {}).get("known_rows", spec["rows"]),
-            "held_out": held_out,
-            "looks": [],
-            **(more or {}),
-        },
+        body={**body, "run_id": run_id},
+        entry=adjustment_entry(version, digest, body),
     )
     return version
 

@@ -15,9 +15,11 @@ from tidegate.decision.options import without_nan
 from tidegate.decision.reasons import judge_decay, judge_growth
 from tidegate.decision.thresholds import FIXED
 from tidegate.performance.blocks import blocks_of, cut
+from tidegate.rollout.history import rollbacks
 from tidegate.steps.freeze import frozen
 from tidegate.steps.measure import judge_coverage, matured, nightly_tallies, package_blocks
-from tidegate.steps.promote import reconcile
+from tidegate.steps.pins import plan_changes
+from tidegate.steps.reconcile import reconcile
 from tidegate.steps.stores import Stores
 from tidegate.steps.thresholds import fixed_evidence
 from tidegate.verdicts import Action, Decision, Option, Verdict
@@ -30,11 +32,14 @@ COSTLY = ("decay", "gap", "harm")
 
 def decide_window(stores: Stores, model: Model, window: Window, now: datetime) -> Decision:
     """The decision on one window; every decision is kept, what was weighed or acted on also in the ledger."""
-    reconcile(stores, model)
+    reconcile(stores, model, now)
     # What was decided on a window stays: an attempt since then would make it look needless.
     known = stores.records.verdict(model.name, "decision", window.id)
     stopped = frozen(stores, model, now)
     if known is not None and (known.numbers["action"] in ACTS or known.numbers.get("options")):
+        with stores.control.write() as c:
+            ledger.append_once(c, namespace=stores.namespace, owner=model.owner, model=model.name, kind="decision",
+                               window=window.id, at=now, body=known.as_dict())  # fmt: skip
         if stopped and known.numbers["action"] in ACTS:
             return Decision(window.id, "nothing", stopped, {known.numbers["action"]: known.reasons[0]}, acts=False)
         acts = bool(known.numbers.get("acts", True))
@@ -61,20 +66,10 @@ def _keep(stores: Stores, model: Model, decision: Decision, now: datetime) -> No
     numbers = {"action": decision.action, "losing": dict(decision.losing), **decision.numbers}
     numbers |= {"options": [without_nan(o) for o in decision.options], "acts": decision.acts}
     body = Verdict("pass", (decision.reason,), numbers)
-    new = stores.records.put_verdict(model.name, "decision", decision.window, body, now)
-    if not new or not (decision.action in ACTS or decision.options):
-        return
-    with stores.control.write() as c:
-        ledger.append(
-            c,
-            namespace=stores.namespace,
-            owner=model.owner,
-            model=model.name,
-            kind="decision",
-            window=decision.window,
-            at=now,
-            body=body.as_dict(),
-        )
+    weighed = decision.action in ACTS or bool(decision.options)
+    stores.records.put_verdict(
+        model.name, "decision", decision.window, body, now, entry=model.owner if weighed else None
+    )
 
 
 def _options(
@@ -177,8 +172,8 @@ def attempts_of(stores: Stores, model: Model) -> tuple[Attempt, ...]:
         made: Action = (v["body"].get("adjusts") or {}).get("what", "retrain")
         promoted = True if "promoted" in v["body"] else None if v["status"] in ("candidate", "challenger") else False
         out.append(Attempt(date.fromisoformat(v["body"]["window"]), made, promoted))
-        if "rolled_back" in v["body"]:
-            out.append(Attempt(date.fromisoformat(v["body"]["rolled_back"]), "roll_back", True))
+    # The ledger has a rollback from the moment of the switch on, a version's status only after it.
+    out += [Attempt(date.fromisoformat(w), "roll_back", True) for w in rollbacks(plan_changes(stores, model.name))]
     return tuple(sorted(out, key=lambda a: a.window))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -22,7 +21,7 @@ from tidegate.config.home import Home
 from tidegate.config.model import Model
 from tidegate.config.values import NAME, NAME_WORDS
 from tidegate.errors import ConfigError, UsageError
-from tidegate.lineage.digest import folder_digest, json_digest
+from tidegate.lineage.digest import json_digest
 from tidegate.steps.decide import decide_window, labelled_nights
 from tidegate.steps.estimate import estimate
 from tidegate.steps.ingest import ingest
@@ -244,18 +243,8 @@ def first_champions(base: Base, window: Window, now: datetime) -> None:
 
 def build(stores: Stores, model: Model, window: Window, now: datetime, nights: list[str]) -> tuple[Path, str]:
     """A package trained on these nights, all of them with out-of-fold scores; its folder and digest."""
-    packages = stores.home.state / "packages" / model.name
-    packages.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix="lab-", dir=packages))
-    try:
-        made = train_package(stores, model, window, now, nights, staging, held=len(nights))
-        digest = folder_digest(made)
-        folder = stores.package_folder(model.name, digest)
-        if not folder.exists():
-            made.rename(folder)
-        return folder, digest
-    finally:
-        shutil.rmtree(staging)
+    with stores.staging(model.name) as staging:
+        return stores.keep(model.name, train_package(stores, model, window, now, nights, staging, held=len(nights)))
 
 
 def install(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +18,6 @@ from tidegate.config.model import Model
 from tidegate.errors import UsageError
 from tidegate.gate.judged import Judged
 from tidegate.gate.mitigation import offer
-from tidegate.lineage.digest import folder_digest
 from tidegate.steps.candidate import register
 from tidegate.steps.score import scores_of
 from tidegate.steps.stores import Stores
@@ -73,14 +71,18 @@ def mitigate(
             f"mitigation of version {version} of {model.name}", "gaps between groups that can be measured",
             brings["why"], "wait for more labelled nights, or lower gate.fairness.min_rows",
         )  # fmt: skip
-    folder, digest = _package(stores, model, package, version, judged, brings)
-    known = next((v for v in stores.records.versions(model.name) if v["digest"] == digest), None)
-    if known is not None:
-        return Mitigated(known["version"], version, brings, known=True)
-    made = register(
-        stores, model, folder, digest, window, now, reason=f"mitigation of version {version}",
-        more={"mitigates": version, "mitigation": brings},
-    )  # fmt: skip
+    with stores.leases.holding(f"retrain/{model.name}", model.owner) as lease:
+        if lease is None:
+            found = f"another run that makes a version of {model.name}"
+            raise UsageError(f"mitigation of {model.name}", "no other run", found, "wait for it, then try again")
+        folder, digest = _package(stores, model, package, version, judged, brings)
+        known = next((v for v in stores.records.versions(model.name) if v["digest"] == digest), None)
+        if known is not None:
+            return Mitigated(known["version"], version, brings, known=True)
+        made = register(
+            stores, model, folder, digest, window, now, reason=f"mitigation of version {version}",
+            more={"mitigates": version, "mitigation": brings},
+        )  # fmt: skip
     return Mitigated(made, version, brings)
 
 
@@ -109,8 +111,7 @@ def _package(
         "group_thresholds": chosen.as_spec() | {"aim": model.gate.fairness.aim, "stretch": chosen.stretch},
         "mitigates": {"version": version, "package": package.digest},
     }
-    staging = Path(tempfile.mkdtemp(prefix="mitigation-", dir=package.folder.parent))
-    try:
+    with stores.staging(model.name) as staging:
         copy = staging / "package"
         shutil.copytree(package.folder, copy)
         (copy / "tidegate" / "spec.json").write_text(json.dumps(spec, indent=1, default=str))
@@ -119,10 +120,4 @@ def _package(
         at = outcomes.column_names.index("prediction")
         path = copy / "tidegate" / "reference" / "outcomes.parquet"
         pq.write_table(outcomes.set_column(at, "prediction", pa.array(guess)), path, write_page_checksum=True)
-        digest = folder_digest(copy)
-        folder = stores.package_folder(model.name, digest)
-        if not folder.exists():
-            copy.rename(folder)
-        return folder, digest
-    finally:
-        shutil.rmtree(staging)
+        return stores.keep(model.name, copy)

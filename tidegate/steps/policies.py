@@ -21,12 +21,13 @@ from tidegate.config.model import Model
 from tidegate.errors import StoreError, UsageError
 from tidegate.lab.policies import FLOOR, Nights, compared, segments
 from tidegate.performance.value import row_value, unit_of
+from tidegate.rollout.history import rollbacks
 from tidegate.steps.oracle import oracle_of
 from tidegate.steps.outcomes import join, labels_of
+from tidegate.steps.pins import plan_changes
 from tidegate.steps.replaying import EVERY
 from tidegate.steps.score import scores_of
 from tidegate.steps.stores import Stores, open_stores
-from tidegate.verdicts import Verdict
 from tidegate.windows import Window
 
 SEGMENTS = 4
@@ -137,14 +138,8 @@ def actions_of(stores: Stores, model: Model) -> list[tuple[str, Costed]]:
     made = [v["body"] for v in records.versions(model.name) if v["body"]["reason"] != "first_model"]
     done: list[tuple[str, Costed]] = [(b["window"], (b.get("adjusts") or {}).get("what", "retrain")) for b in made]
     done += [(w, v.numbers.get("what", "retrain")) for w, v in records.verdicts(model.name, "attempt").items()]
-    decided = records.verdicts(model.name, "decision")
-    done += [(w, "roll_back") for w, v in decided.items() if _rolled_back(v)]
+    done += [(w, "roll_back") for w in rollbacks(plan_changes(stores, model.name))]
     return sorted(done)
-
-
-def _rolled_back(decision: Verdict) -> bool:
-    """Whether a decision went back to a former champion, and did not just recommend it."""
-    return decision.numbers.get("action") == "roll_back" and bool(decision.numbers.get("acts", True))
 
 
 def _spent(stores: Stores, model: Model, nights: list[str]) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +17,6 @@ from numpy.typing import NDArray
 from tidegate.adapters.packages import save
 from tidegate.config.model import Model
 from tidegate.errors import UsageError
-from tidegate.lineage.digest import folder_digest
 from tidegate.lineage.usercode import copy_code, load_copied
 from tidegate.performance.loss import row_loss
 from tidegate.performance.threshold import best_threshold
@@ -59,19 +57,12 @@ def build_candidate(stores: Stores, model: Model, window: Window, now: datetime)
     build, champion = model.estimator.build, stores.champion(model.name)
     unseen = [n for n in nights if champion is None or n > champion[1].spec["trained"][-1]]
     held = max(len(unseen), REFERENCE * model.gate.block_nights)
-    staging = Path(tempfile.mkdtemp(prefix="candidate-", dir=_folder(stores, model)))
-    try:
+    with stores.staging(model.name) as staging:
         trial = staging / "trial"
         found = choose_training_set(stores, model, window, labelled, lambda: user_code(stores, model, build, trial))
         more = found.record
         package = train_package(stores, model, window, now, found.nights, staging, held=held, more=more)
-        digest = folder_digest(package)
-        folder = stores.package_folder(model.name, digest)
-        if not folder.exists():
-            package.rename(folder)
-        return folder, digest
-    finally:
-        shutil.rmtree(staging)
+        return stores.keep(model.name, package)
 
 
 def train_package(
@@ -172,9 +163,3 @@ def _profile(stores: Stores, model: Model, batches: pa.Table, nights: list[str],
     on = grid(stores, dataset, batches, now)
     stored = stores.data.read("profiles", dataset.name, nights)
     return to_table(merge_all([from_table(stored.filter(pa.compute.equal(stored["window"], n)), on) for n in nights]))
-
-
-def _folder(stores: Stores, model: Model) -> Path:
-    folder = stores.home.state / "packages" / model.name
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

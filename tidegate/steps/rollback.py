@@ -1,75 +1,38 @@
-"""Roll back: the former champion decides again, and the ledger says why."""
+"""Roll back: a former champion decides again, and the ledger says why."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
-
-from tidegate.adapters import ledger
 from tidegate.adapters.leases import Lease
-from tidegate.adapters.packages import Loaded
 from tidegate.config.model import Model
-from tidegate.decision.adjusting import Gain, paired_gain
-from tidegate.errors import IntegrityError, RegistryError, SourceError, UsageError
-from tidegate.rollout.plan import ServingPlan
-from tidegate.steps.adjust import learned_through, recent_of
+from tidegate.errors import UsageError
+from tidegate.rollout.history import held
+from tidegate.steps.former import former, rollback_gain, still_fits, target
 from tidegate.steps.freeze import frozen
-from tidegate.steps.promote import settle, smoke_test
+from tidegate.steps.pins import plan_changes
 from tidegate.steps.stores import Stores
-from tidegate.training.thresholds import cuts_of
+from tidegate.steps.switch import PATIENCE, Switched, mirrored, switch
+from tidegate.text import plain_line
+from tidegate.verdicts import Verdict
 from tidegate.windows import Window
 
-GONE = (IntegrityError, RegistryError, SourceError)
-"""What a package raises that cannot be loaded, whether its bytes, its types or its code are to blame."""
+AGAIN = timedelta(minutes=10)
+"""Time after a rollback within which the next one has to name its version: two people may have pressed one button."""
 
 
-def former(stores: Stores, model: Model) -> tuple[int, Loaded] | None:
-    """The last champion before this one whose package can still be loaded; None without one.
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """What a person's rollback came to; ``switched`` is None where the check refused."""
 
-    Those that were rolled back themselves are passed over: nobody goes back to what was found wanting.
-    """
-    now = stores.plans.get(model.name).champion
-    known = {v["version"]: v for v in stores.records.versions(model.name)}
-    for version in reversed(_champions(stores, model)):
-        record = known.get(version)
-        if version == now or record is None or record["status"] == "rolled_back":
-            continue
-        try:
-            return version, stores.package(model.name, version, record["digest"])
-        except GONE:
-            continue
-    return None
-
-
-def rollback_gain(stores: Stores, model: Model, window: Window) -> Gain:
-    """What the former champion would have gained on a row over the champion, each with its own threshold.
-
-    On the newest `decision.nights` matured nights after whatever either was fitted on. NaN, and why, without a
-    champion or a former one, where one of them does not score, and on too few nights.
-    """
-    champion, before = stores.champion(model.name), former(stores, model)
-    if champion is None or before is None:
-        why = "there is no champion" if champion is None else "there is no former champion to go back to"
-        return Gain(np.nan, np.nan, 0, why)
-    ours, theirs = before[1], champion[1]
-    if list(ours.spec["classes"]) != list(theirs.spec["classes"]):
-        return Gain(np.nan, np.nan, 0, f"version {before[0]} knows other classes")
-    lacking = [f for f in ours.spec["features"] if f not in stores.project.dataset(model.dataset).columns]
-    if lacking:
-        return Gain(np.nan, np.nan, 0, f"version {before[0]} needs {', '.join(lacking)}, which is no column any more")
-    try:
-        recent = recent_of(stores, model, theirs, window, after=max(learned_through(p.spec) for p in (ours, theirs)))
-        if not recent.nights:
-            return Gain(np.nan, np.nan, 0, "no matured night since the training of both")
-        again = ours.scores(recent.rows)
-    except SourceError as fault:
-        return Gain(np.nan, np.nan, 0, f"one of the two gives no scores: {fault}")
-    return paired_gain(
-        model, recent.night, recent.labels, (again, cuts_of(ours.spec, recent.rows)), (recent.scores, recent.cut)
-    )
+    model: str
+    before: int | None
+    version: int
+    checked: Verdict
+    notes: tuple[str, ...]
+    switched: Switched | None
 
 
 def roll_back(
@@ -81,8 +44,8 @@ def roll_back(
     why: dict[str, Any],
     by: str,
     lease: Lease | None = None,
-) -> ServingPlan:
-    """Load the former champion, smoke test, switch by compare-and-swap, then mirror the alias.
+) -> Switched:
+    """Go back to the former champion without asking anybody, as the nightly decision does.
 
     It passed its gate when it became champion, so it passes none again; what speaks for it now goes into the ledger
     with the switch. The champion's status becomes ``rolled_back``.
@@ -92,61 +55,95 @@ def roll_back(
     UsageError
         If the model is frozen, or there is nothing to go back to.
     IntegrityError
-        If the former champion does not repeat its training's predictions.
-    RegistryError
-        If the alias cannot be mirrored: the switch is made, and the next night mirrors it.
+        If no former champion's package is sound, or the gateway cannot load it.
+    PlanConflict
+        If the plan changes in the meantime.
     """
     if stopped := frozen(stores, model, now):
         raise UsageError(f"rollback of {model.name}", "a model that is not frozen", stopped,
                          f"tidegate unfreeze {model.name}")  # fmt: skip
-    plan, found = stores.plans.get(model.name), former(stores, model)
-    if found is None:
-        do = f"tidegate retrain {model.name}, or look at tidegate lineage {model.name}"
-        raise UsageError(f"rollback of {model.name}", "a former champion that can still be loaded", "none", do)
-    version, package = found
-    record = next(v for v in stores.records.versions(model.name) if v["version"] == version)
-    back = {"rolls_back": {"from": plan.champion, "to": version}}
+    plan, to = stores.plans.get(model.name), target(stores, model)
+    back = {"rolls_back": {"from": plan.champion, "to": to.version}}
     gain = rollback_gain(stores, model, window)
     evidence = {"gain": gain.value, "se": gain.se, "blocks": gain.blocks, "why": gain.why}
-    with stores.control.write() as c:
-        ledger.append(
-            c, namespace=stores.namespace, owner=model.owner, model=model.name, kind="intent", window=window.id,
-            at=now, body={**back, "digest": package.digest, "by": by},
+    return switch(
+        stores, model, plan, to.record, window, now, intent={**back, "by": by},
+        why={"by": by, **why, **back, "evidence": evidence}, lease=lease, all_workers=False,
+    )  # fmt: skip
+
+
+def roll_back_by(
+    stores: Stores,
+    model: Model,
+    now: datetime,
+    *,
+    by: str,
+    reason: str = "",
+    to: int | None = None,
+    check: bool = True,
+    patience: float = PATIENCE,
+    mirror: bool = True,
+) -> RolledBack:
+    """Go back on a person's word, whatever `promotion` says and also while the model is frozen.
+
+    Parameters
+    ----------
+    to : int, optional
+        A version that was champion; by default the last one whose package is sound.
+    check : bool
+        Whether `still_fits` may refuse; without it nothing but the package itself is looked at.
+
+    Raises
+    ------
+    UsageError
+        If there is nothing to go back to, or the model was rolled back a moment ago and `to` names no version.
+    IntegrityError
+        If no package is sound, or the gateway cannot load it.
+    PlanConflict
+        If somebody else changes the plan meanwhile.
+    """
+    who, words = plain_line(by, "--by", 120), plain_line(reason, "--reason", 1000, empty=True)
+    plan = stores.plans.get(model.name)
+    if to is None:
+        _not_just_now(stores, model, now)
+    found = target(stores, model, to)
+    calendar = stores.project.calendar(stores.project.dataset(model.dataset))
+    window = calendar.of(now)
+    skipped = Verdict("inconclusive", ("not checked on current data: --now",))
+    checked = still_fits(stores, model, found, window) if check else skipped
+    notes = list(found.passed_over)
+    if checked.outcome == "fail":
+        stores.records.put_verdict(model.name, "rollback", window.id, checked, now)
+        return RolledBack(model.name, plan.champion, found.version, checked, tuple(notes), None)
+    stopped = frozen(stores, model, now)
+    if stopped:
+        notes.append(f"{model.name} is {stopped}; a person's rollback is made all the same")
+    if found.record["status"] == "rolled_back":
+        notes.append(f"version {found.version} was rolled back itself on {found.record['body'].get('rolled_back')}")
+    back = {"rolls_back": {"from": plan.champion, "to": found.version}}
+    said = {"by": who, "reason": words, "person": True, "notes": notes, "checked": checked.as_dict(), **back}
+    done = switch(
+        stores, model, plan, found.record, window, now, intent={**back, "by": who}, why=said, patience=patience,
+        all_workers=False, mirror=mirror,
+    )  # fmt: skip
+    return RolledBack(model.name, plan.champion, found.version, checked, tuple(notes), done)
+
+
+def _not_just_now(stores: Stores, model: Model, now: datetime) -> None:
+    made = held(plan_changes(stores, model.name))
+    if made and made[-1].back and timedelta(0) <= now - made[-1].at < AGAIN:
+        ago = int((now - made[-1].at).total_seconds())
+        found = f"one to version {made[-1].after} by {made[-1].by}, {ago} s ago"
+        raise UsageError(
+            f"rollback of {model.name}", f"no other rollback within {int(AGAIN.total_seconds())} s, or --to VERSION",
+            found, f"nothing, if that is what you meant; else tidegate rollback {model.name} --to VERSION",
         )  # fmt: skip
-    smoke_test(package)
-    after = stores.plans.swap(
-        plan,
-        replace(plan, champion=version, champion_digest=package.digest, challenger=None, challenger_digest=None),
-        owner=model.owner,
-        window=window.id,
-        at=now,
-        why={"by": by, **why, **back, "evidence": evidence},
-        lease=lease,
-        now=stores.leases.clock(),
-    )
-    if plan.champion is not None:
-        stores.records.set_status(model.name, plan.champion, "rolled_back", rolled_back=window.id)
-    try:
-        settle(stores, model, version, record["body"].get("promoted") or window.id)
-        stores.records.set_status(model.name, version, "champion", restored=window.id)
-    except RegistryError as fault:
-        do = f"mend the registry; version {version} is champion already, and the next night mirrors it"
-        raise RegistryError(f"alias of version {version} of {model.name}", "a registry", str(fault), do) from None
-    return after
 
 
 def rolled_back_on(stores: Stores, model: Model, window: str) -> int | None:
     """The version that was gone back to on a window, if one was: a night that runs again goes back no further."""
-    entries = ledger.entries(stores.control, stores.namespace, model.name, "plan")
-    done = [e["body"]["rolls_back"]["to"] for e in entries if e["window"] == window and "rolls_back" in e["body"]]
-    return int(done[-1]) if done else None
+    done = [c.after for c in held(plan_changes(stores, model.name)) if c.back and c.window == window]
+    return done[-1] if done else None
 
 
-def _champions(stores: Stores, model: Model) -> list[int]:
-    """Every version that was champion, by the last time that it became one; the plan's changes are in the ledger."""
-    entries = ledger.entries(stores.control, stores.namespace, model.name, "plan")
-    became = [e["body"]["to"]["champion"] for e in entries if e["body"]["to"]["champion"] is not None]
-    return [v for i, v in enumerate(became) if v not in became[i + 1 :]]
-
-
-__all__ = ["former", "roll_back", "rollback_gain", "rolled_back_on"]
+__all__ = ["RolledBack", "former", "mirrored", "roll_back", "roll_back_by", "rollback_gain", "rolled_back_on"]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,11 +19,13 @@ from tidegate.adapters.lake import Lake
 from tidegate.adapters.leases import Leases
 from tidegate.adapters.looks import Looks
 from tidegate.adapters.packages import Loaded, load
+from tidegate.adapters.packagestore import place, staging_name
 from tidegate.adapters.plans import Plans
 from tidegate.adapters.records import Records
 from tidegate.config.home import Home
 from tidegate.config.project import Project, load_project
-from tidegate.errors import UsageError
+from tidegate.errors import IntegrityError, UsageError
+from tidegate.lineage.digest import folder_digest
 
 
 @dataclass(frozen=True)
@@ -62,11 +68,49 @@ class Stores:
         """A version's package: the local copy, or else fetched from the registry."""
         folder = self.package_folder(model, digest)
         if not folder.is_dir():
-            from tidegate.adapters.registry import Registry
-
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            Registry(self.home.state).fetch(model, version, folder)
+            self.fetch(model, version, digest)
         return load(folder.resolve(), digest)
+
+    def fetch(self, model: str, version: int, digest: str) -> None:
+        """Copy a version's package from the registry; one that is there already with other bytes is replaced.
+
+        Raises
+        ------
+        RegistryError
+            If the registry does not have it.
+        IntegrityError
+            If what it has is not what was recorded.
+        """
+        from tidegate.adapters.registry import existing
+
+        with self.staging(model) as staging:
+            made = existing(self.home.state).fetch(model, version, staging / "package")
+            found = folder_digest(made)
+            if found != digest:
+                do = "restore the registry, or roll back"
+                raise IntegrityError(f"version {version} of {model} in the registry", digest[:12], found[:12], do)
+            self.keep(model, made)
+
+    @contextmanager
+    def staging(self, model: str) -> Iterator[Path]:
+        """A folder to make a package in, beside the packages; what a kill leaves of it names the killed process."""
+        folder = self.package_folder(model, "")
+        folder.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=staging_name(), dir=folder))
+        try:
+            yield made
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+
+    def keep(self, model: str, made: Path) -> tuple[Path, str]:
+        """Move a package that is made into its place; its folder and digest.
+
+        Whoever else keeps the same one at the same time changes nothing; a copy there with other bytes is replaced.
+        """
+        digest = folder_digest(made)
+        folder = self.package_folder(model, digest)
+        place(made, folder, digest)
+        return folder, digest
 
     def candidate(self, model: str) -> dict[str, Any] | None:
         """The newest version that still waits for evidence or approval."""

@@ -19,7 +19,8 @@ from tidegate.lineage.chain import broken_at
 from tidegate.steps import approval
 from tidegate.steps.candidate import look_at
 from tidegate.steps.freeze import freeze, frozen, unfreeze
-from tidegate.steps.promote import promote, reconcile
+from tidegate.steps.promote import promote
+from tidegate.steps.reconcile import reconcile
 
 LAPSE = timedelta(days=7)
 FINE = {"performance": "fail", "segments": "pass", "robustness": "pass", "servability": "pass"}
@@ -132,7 +133,7 @@ def test_an_approval_whose_rollout_was_cut_short_is_rolled_out_again(clinic, at,
     def broken(package):
         raise OSError("killed")
 
-    monkeypatch.setattr("tidegate.steps.promote.smoke_test", broken)
+    monkeypatch.setattr("tidegate.steps.switch.smoke_test", broken)
     with pytest.raises(OSError, match="killed"):
         approval.approve(*asked_of(clinic), at, by="ann", reason="fine")
     monkeypatch.undo()
@@ -242,7 +243,7 @@ def test_an_override_that_is_over_promotes_nothing(clinic, at, day, monkeypatch)
     def broken(package):
         raise OSError("killed")
 
-    monkeypatch.setattr("tidegate.steps.promote.smoke_test", broken)
+    monkeypatch.setattr("tidegate.steps.switch.smoke_test", broken)
     with pytest.raises(OSError, match="killed"):
         approval.override(*asked_of(clinic), at, by="ann", reason="sale", until=day(19))
     monkeypatch.undo()
@@ -256,7 +257,7 @@ def test_an_override_cut_short_does_not_outlive_a_look_that_found_a_leak(clinic,
         raise OSError("killed")
 
     failed(clinic)
-    monkeypatch.setattr("tidegate.steps.promote.smoke_test", broken)
+    monkeypatch.setattr("tidegate.steps.switch.smoke_test", broken)
     with pytest.raises(OSError, match="killed"):
         approval.override(*asked_of(clinic), at, by="ann", reason="sale", until=day(19))
     monkeypatch.undo()

@@ -118,7 +118,7 @@ class Booth:
         nights = [(DAY - timedelta(days=30 - i // 50)).date().isoformat() for i in range(600)]
         spec["trained"] = sorted(set(nights))
         scores = np.random.default_rng(5).uniform(0.05, 0.95, 600)
-        outcomes = pa.table({"row_id": [str(i) for i in range(600)], "event_window": nights, 
+        outcomes = pa.table({"row_id": [str(i) for i in range(600)], "event_window": nights,
                              "label": target.astype(float),
                              "score": scores, "prediction": pa.array(scores >= 0.5).cast(pa.int32()),
                              "segment_channel": table["channel"]})  # fmt: skip

@@ -1,0 +1,398 @@
+"""From a request's body to rows of the contract's types, or to one line that says what is wrong.
+
+All of MLflow's forms: `dataframe_records`, `dataframe_split`, `instances`, `inputs`, CSV, Parquet. A row is checked
+against the contract by a type that is made of it, in C: nothing is coerced but what the model file allows.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Union
+
+import msgspec
+import pandas as pd
+from msgspec import UNSET, Meta, UnsetType
+
+from tidegate.config.base import did_you_mean
+from tidegate.config.dataset import Column, Dataset
+from tidegate.config.serving import Serving
+from tidegate.contract.conform import conform
+
+FORMS = ("dataframe_records", "dataframe_split", "instances", "inputs")
+JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
+INT64 = 2**63 - 1
+YEARS = (1700, 2250)
+"""Instants outside cannot be computed with in nanoseconds."""
+EXPANDED = 64
+"""A Parquet body may unpack to this many times the largest body."""
+
+
+class Refused(Exception):
+    """A request that is not answered: its status, and one line for the caller."""
+
+    def __init__(self, status: int, message: str, retry: int = 0) -> None:
+        super().__init__(message)
+        self.status, self.message, self.retry = status, message, retry
+
+
+class Split(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """pandas' `to_dict(orient="split")`."""
+
+    columns: list[str]
+    data: list[list[Any]]
+    index: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Rows in the contract's types, in the order of `Payload.columns`; the caller's ids, if it gave any."""
+
+    rows: list[tuple[Any, ...]]
+    ids: list[str | None]
+
+
+class Payload:
+    """Reads the bodies that are sent to one model.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Its contract.
+    wanted : sequence of str
+        The columns of a row, in order. The first `features` of them have to be there wherever the contract requires
+        them; the rest may be left out.
+    """
+
+    def __init__(
+        self, dataset: Dataset, wanted: Sequence[str], features: int, serving: Serving, max_rows: int, max_body: int
+    ) -> None:
+        self.columns, self.dataset, self.serving = tuple(wanted), dataset, serving
+        self.max_rows, self.max_body = max_rows, max_body
+        others = [c for c in dataset.columns if c not in self.columns]
+        self.names = [*self.columns, *others]
+        self.loose = set(serving.coerce)
+        fields: list[Any] = []
+        for i, name in enumerate(self.names):
+            column = dataset.columns[name]
+            needed = i < features and column.required
+            kind = _type(column, name in self.loose, needed)
+            fields.append(
+                (f"f{i}", kind, msgspec.field(name=name) if needed else msgspec.field(name=name, default=None))
+            )
+        strict = serving.extra_columns == "refuse"
+        self.row = msgspec.defstruct("Row", fields, forbid_unknown_fields=strict, frozen=True, gc=False, kw_only=True)
+        self._fix = [(i, fix) for i, name in enumerate(self.columns) if (fix := self._fixer(name))]
+        row_type: Any = self.row
+        optional: Any = Union[list[row_type], UnsetType]  # noqa: UP007
+        self.body = msgspec.defstruct(
+            "Body",
+            [
+                ("dataframe_records", optional, UNSET),
+                ("dataframe_split", Union[Split, UnsetType], UNSET),  # noqa: UP007
+                ("instances", Any, UNSET),
+                ("inputs", Any, UNSET),
+                ("params", dict[str, Any] | None, None),
+                ("ids", list[Annotated[str, Meta(max_length=200)] | None] | None, None),
+            ],
+            forbid_unknown_fields=True,
+            gc=False,
+        )
+        self._decode = msgspec.json.Decoder(self.body).decode
+        self._rows_type: Any = list[row_type]
+
+    # -- the way in ---------------------------------------------------------------------
+    def read(self, body: bytes, content_type: str) -> Parsed:
+        """The rows of a body.
+
+        Raises
+        ------
+        Refused
+            400 for a body that is no form of MLflow's, or rows that break the contract; 413 for too many rows;
+            415 for another type of content.
+        """
+        kind = self._kind(content_type)
+        try:
+            if kind == JSON:
+                return self._json(body)
+            records = self._csv(body) if kind == CSV else self._parquet(body)
+            return Parsed(self._finish(self._convert(records)), [None] * len(records))
+        except msgspec.ValidationError as fault:
+            raise Refused(400, self._said(str(fault))) from None
+        except RecursionError:
+            raise Refused(400, "the body: expected values, found them nested too deep. Next: send flat rows") from None
+
+    def _kind(self, content_type: str) -> str:
+        if content_type == JSON:
+            return JSON
+        kind, *more = (p.strip() for p in content_type.lower().split(";"))
+        charsets = [p.partition("=")[2].strip('" ') for p in more if p.startswith("charset=")]
+        if kind not in (JSON, CSV, PARQUET) or any(c not in ("utf-8", "utf8") for c in charsets):
+            raise Refused(415, f"the content: expected {JSON}, {CSV} or {PARQUET} in UTF-8, found {kind[:60]!r}. "
+                               "Next: set the Content-Type header")  # fmt: skip
+        return kind
+
+    def _json(self, body: bytes) -> Parsed:
+        try:
+            found: Any = self._decode(body)
+        except msgspec.ValidationError:
+            raise
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            found = msgspec.convert(_lenient(body), self.body)
+        rows = found.dataframe_records
+        given = sum(getattr(found, f) is not UNSET for f in FORMS)
+        if given != 1:
+            raise Refused(400, f"the body: expected exactly one of {', '.join(FORMS)}, found {given}. "
+                               'Next: write {"dataframe_records": [{"column": value}]}')  # fmt: skip
+        if rows is UNSET:
+            rows = self._convert(self._records(found))
+        else:
+            self._count(len(rows))
+        ids = found.ids
+        if ids is None:
+            ids = [None] * len(rows)
+        elif len(ids) != len(rows):
+            raise Refused(400, f"ids: expected {len(rows)}, one a row, found {len(ids)}. Next: give each row one")
+        return Parsed(self._finish(rows), ids)
+
+    def _records(self, found: Any) -> list[Any]:
+        """Rows as objects, of the other three forms."""
+        if found.dataframe_split is not UNSET:
+            split = found.dataframe_split
+            if len(set(split.columns)) < len(split.columns):
+                raise Refused(400, "dataframe_split.columns: expected every column once. Next: remove one")
+            wide = next((i for i, r in enumerate(split.data) if len(r) != len(split.columns)), None)
+            if wide is not None:
+                raise Refused(400, f"dataframe_split.data[{wide}]: expected {len(split.columns)} values, "
+                                   f"found {len(split.data[wide])}. Next: one value a column")  # fmt: skip
+            self._count(len(split.data))
+            return [dict(zip(split.columns, values, strict=True)) for values in split.data]
+        name = "instances" if found.instances is not UNSET else "inputs"
+        value = found.instances if name == "instances" else found.inputs
+        if isinstance(value, dict):
+            value = _by_column(name, value)
+        if not isinstance(value, list) or not all(isinstance(v, dict) for v in value):
+            raise Refused(400, f"{name}: expected columns by their names, found values without names. "
+                               "Next: send objects, {\"column\": value}")  # fmt: skip
+        self._count(len(value))
+        return value
+
+    def _csv(self, body: bytes) -> list[dict[str, Any]]:
+        try:
+            reader = csv.DictReader(io.StringIO(body.decode("utf-8-sig")), strict=True)
+            names = [n for n in reader.fieldnames or [] if n]
+            if len(set(names)) < len(names) or not names:
+                raise Refused(400, "the CSV: expected a header with every column once. Next: write one")
+            records: list[dict[str, Any]] = []
+            for record in reader:
+                self._count(len(records) + 1)
+                if None in record or None in record.values():
+                    raise Refused(400, f"the CSV, row {len(records)}: expected {len(names)} values, found others")
+                records.append({k: v or None for k, v in record.items() if k})  # pandas' index has no name
+        except UnicodeDecodeError:
+            raise Refused(400, "the CSV: expected UTF-8, found other bytes. Next: encode it so") from None
+        except csv.Error as fault:
+            raise Refused(400, f"the CSV: expected rows as pandas writes them, found {fault}") from None
+        return self._typed(records)
+
+    def _parquet(self, body: bytes) -> list[dict[str, Any]]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            file = pq.ParquetFile(io.BytesIO(body))
+            self._count(file.metadata.num_rows)
+            groups = (file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+            if sum(groups) > EXPANDED * self.max_body:
+                raise Refused(413, "the Parquet file: expected fewer bytes when unpacked. Next: send fewer rows")
+            frame = file.read().to_pandas()
+        except (pa.ArrowException, OSError, ValueError) as fault:
+            raise Refused(400, f"the body: expected a Parquet file, found {type(fault).__name__}") from None
+        records: list[dict[str, Any]] = frame.astype("object").where(frame.notna(), None).to_dict(orient="records")
+        return [
+            {k: v.isoformat() if isinstance(v, datetime) else v for k, v in r.items() if k != "__index_level_0__"}
+            for r in records
+        ]
+
+    def _typed(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """CSV has only text: read as the contract's types, as a batch from a CSV file is."""
+        names = list(records[0]) if records else []
+        for name in names:
+            column = self.dataset.columns.get(name)
+            if column is None or column.type in ("category", "text"):
+                continue
+            values, wrong = conform(pd.Series([r[name] for r in records], dtype="object"), column)
+            if wrong.any():
+                raise Refused(400, f"row {int(wrong.argmax())}: {name}: expected {_word(column)}, found other text")
+            for record, value in zip(records, values.astype("object"), strict=True):
+                python = value.to_pydatetime() if isinstance(value, pd.Timestamp) else value
+                record[name] = None if pd.isna(value) else python
+        return records
+
+    def _convert(self, records: list[Any]) -> list[Any]:
+        found: list[Any] = msgspec.convert(records, self._rows_type)
+        return found
+
+    def _count(self, rows: int) -> None:
+        if rows > self.max_rows:
+            raise Refused(413, f"the request: expected at most {self.max_rows} rows, found {rows} or more. "
+                               "Next: send them in parts")  # fmt: skip
+
+    # -- what C cannot check --------------------------------------------------------------
+    def _finish(self, rows: list[Any]) -> list[tuple[Any, ...]]:
+        width, fixes = len(self.columns), self._fix
+        out = []
+        for n, row in enumerate(rows):
+            values = msgspec.structs.astuple(row)
+            if len(values) != width:
+                values = values[:width]
+            if fixes:
+                changed = list(values)
+                for i, fix in fixes:
+                    if changed[i] is not None:
+                        try:
+                            changed[i] = fix(changed[i])
+                        except ValueError as fault:
+                            raise Refused(400, f"row {n}: {self.columns[i]}: {fault}") from None
+                values = tuple(changed)
+            out.append(values)
+        return out
+
+    def _fixer(self, name: str) -> Callable[[Any], Any] | None:
+        column = self.dataset.columns[name]
+        if name in self.loose and column.type in ("number", "integer", "boolean"):
+            return lambda value: _coerced(value, column)
+        if column.type == "timestamp":
+            return _instant
+        if column.type == "integer":
+            return _whole
+        if column.type in ("category", "text"):
+            return lambda value: value or None
+        return None
+
+    def _said(self, fault: str) -> str:
+        """msgspec's line in our words; it never holds a value, so none is written to a log."""
+        at = re.search(r" - at `\$(.*)`$", fault)
+        where = at[1].lstrip(".") if at else "the body"
+        what = fault[: at.start()] if at else fault
+        row, _, column = re.sub(r"^(dataframe_records)?\[(\d+)\]", r"row \2", where).partition(".")
+        thing = f"{row}: {column}" if column else row
+        if missing := re.fullmatch(r"Object missing required field `(.*)`", what):
+            return f"{thing}: {missing[1]}: expected a value, found none. Next: give it, as null if it is missing"
+        if extra := re.fullmatch(r"Object contains unknown field `(.*)`", what):
+            if thing == "the body":
+                do = did_you_mean(extra[1], (*FORMS, "ids", "params"), "leave it out")
+                return f"the body: expected one of {', '.join(FORMS)}, found {extra[1][:60]!r}. Next: {do}"
+            do = did_you_mean(extra[1], self.names, "leave it out")
+            return f"{thing}: expected columns of dataset {self.dataset.name}, found {extra[1][:60]!r}. Next: {do}"
+        words = what[0].lower() + what[1:].replace(", got ", ", found ")
+        words = re.sub(r"matching regex '\\\\A\(\?:(.*)\)\\\\Z'$", r"that matches \1", words)
+        for name, plain in _PLAIN.items():
+            words = re.sub(rf"(?<=[`| ]){name}(?=[`| ])", plain, words)
+        return f"{thing}: {words.replace('`', '').replace(' | ', ' or ')}. Next: correct the value"
+
+
+_PLAIN = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false",
+          "datetime": "an instant", "object": "an object", "array": "a list"}  # fmt: skip
+
+
+def _type(column: Column, loose: bool, needed: bool) -> Any:
+    """The Python type of a column's values, with the contract's rules; `loose` takes text as well."""
+    kind: Any
+    if column.type == "number":
+        kind = Annotated[float, Meta(**_bounds(column))] if _bounds(column) else float
+    elif column.type == "integer":
+        low, high = _bounds(column).get("ge", -INT64), _bounds(column).get("le", INT64)
+        low, high = max(low, -INT64), min(high, INT64)
+        whole: Any = Annotated[int, Meta(ge=int(low), le=int(high))]
+        kind = Union[whole, Annotated[float, Meta(ge=low, le=high)]]  # noqa: UP007
+    elif column.type == "boolean":
+        kind = bool
+    elif column.type == "timestamp":
+        kind = Annotated[datetime, Meta(tz=True)]
+    elif column.values is not None and column.pattern is None:
+        kind = Literal[(*column.values, *(("",) if column.nullable else ()))]
+    else:
+        kind = _text(column)
+    if loose and column.type in ("number", "integer", "boolean"):
+        kind = bool | int | float | str
+    return kind if needed and not column.nullable else Union[kind, None]  # noqa: UP007
+
+
+def _text(column: Column) -> Any:
+    empty = "?" if column.nullable else ""
+    if column.pattern is not None:
+        return Annotated[str, Meta(pattern=rf"\A(?:(?:{column.pattern})){empty}\Z")]
+    return str if column.nullable else Annotated[str, Meta(min_length=1)]
+
+
+def _bounds(column: Column) -> dict[str, Any]:
+    return {k: v for k, v in (("ge", column.min), ("le", column.max)) if v is not None}
+
+
+def _word(column: Column) -> str:
+    return {"timestamp": "an instant with a time zone"}.get(column.type, f"a value of type {column.type}")
+
+
+def _instant(value: datetime) -> datetime:
+    if not YEARS[0] < value.year < YEARS[1]:
+        raise ValueError(f"expected a year between {YEARS[0]} and {YEARS[1]}. Next: correct the value")
+    return value.astimezone(UTC)
+
+
+def _whole(value: float) -> int:
+    if value.__class__ is int:
+        return int(value)
+    if not value.is_integer():
+        raise ValueError("expected a whole number, found a fraction. Next: correct the value")
+    return int(value)
+
+
+def _coerced(value: Any, column: Column) -> Any:
+    """A value that may be text, where the model file allows it; the contract's rules hold all the same."""
+    series, wrong = conform(pd.Series([value], dtype="object"), column)
+    if wrong[0]:
+        raise ValueError(f"expected {_word(column)}, found another. Next: correct the value")
+    found = series.astype("object").iloc[0]
+    if pd.isna(found):
+        if not column.nullable:
+            raise ValueError("expected a value, found none. Next: give it")
+        return None
+    if (column.min is not None and found < column.min) or (column.max is not None and found > column.max):
+        raise ValueError("expected a value within the contract's limits. Next: correct the value")
+    return _instant(found.to_pydatetime()) if column.type == "timestamp" else found
+
+
+def _by_column(name: str, columns: dict[str, Any]) -> list[dict[str, Any]]:
+    """`{"a": [1, 2]}` as rows; scalars are one row."""
+    if not any(isinstance(v, list) for v in columns.values()):
+        return [columns]
+    lengths = {len(v) if isinstance(v, list) else -1 for v in columns.values()}
+    if len(lengths) > 1:
+        raise Refused(400, f"{name}: expected as many values in every column. Next: give each row a value, or null")
+    count = lengths.pop()
+    return [{k: v[i] for k, v in columns.items()} for i in range(count)]
+
+
+def _lenient(body: bytes) -> Any:
+    """JSON with NaN, as Python's own writer and MLflow's client write a missing number."""
+
+    def constant(word: str) -> None:
+        if word != "NaN":
+            raise Refused(
+                400, f"the body: expected finite numbers, found {word}. Next: write null where one is missing"
+            )
+
+    try:
+        return json.loads(body, parse_constant=constant)
+    except (ValueError, UnicodeDecodeError) as fault:
+        words = str(fault)[:100] if isinstance(fault, json.JSONDecodeError) else type(fault).__name__
+        raise Refused(400, f"the body: expected JSON, found {words}. Next: mend it") from None
+
+
+__all__ = ["FORMS", "Parsed", "Payload", "Refused"]

@@ -1,0 +1,77 @@
+"""The last minute, looked at every few seconds by one worker for all: bursts of errors and latency become alarms."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import time
+from collections import deque
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.gauges import Gauges, Seen
+from serving.lane import Lane
+from tidegate.config.home import Home
+from tidegate.errors import TidegateError
+
+EVERY, SPAN = 5.0, 60.0
+said = logging.getLogger("tidegate.serving")
+
+
+class Watch:
+    """Keeps readings of the shared counters; whichever worker holds the lock file tells what it sees."""
+
+    def __init__(self, home: Home, lanes: dict[str, Lane], gauges: Gauges, live: Path) -> None:
+        self.home, self.lanes, self.gauges, self.lock = home, lanes, gauges, live / "watch.lock"
+        self.held: int | None = None
+        self.readings: deque[tuple[float, NDArray[np.uint64]]] = deque()
+        self.last = 0.0
+
+    def look(self) -> None:
+        """Every few seconds: what changed within the last minute, to the alarms."""
+        now = time.monotonic()
+        if now - self.last < EVERY or not self._mine():
+            return
+        self.last = now
+        self.readings.append((now, self.gauges.gather()))
+        while len(self.readings) > 2 and self.readings[1][0] <= now - SPAN:
+            self.readings.popleft()
+        (then, old), (_, new) = self.readings[0], self.readings[-1]
+        if now - then < EVERY / 2:
+            return
+        for name, lane in self.lanes.items():
+            at = self.gauges.models.index(name)
+            seen = Seen(new[at] - np.minimum(old[at], new[at]))
+            if seen.requests:
+                self._tell(lane, seen, now - then)
+
+    def _mine(self) -> bool:
+        if self.held is None:
+            fd = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(fd)
+                return False
+            self.held = fd
+        return True
+
+    def _tell(self, lane: Lane, seen: Seen, seconds: float) -> None:
+        from tidegate.steps.service import LastMinute, service_alarm
+        from tidegate.steps.stores import open_stores
+
+        minute = LastMinute(
+            requests=seen.requests, failed=seen.of("failed"), throttled=seen.of("throttled"),
+            p99=seen.quantile(0.99), seconds=seconds,
+        )  # fmt: skip
+        try:
+            service_alarm(open_stores(self.home), lane.model, minute, datetime.now(UTC))
+        except TidegateError as fault:
+            said.warning("%s: the last minute could not be judged: %s", lane.model.name, fault)
+
+
+__all__ = ["Watch"]
