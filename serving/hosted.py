@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from tidegate.adapters.fastscorer import Prepared, prepare
 
+from tidegate.adapters.fastscorer import Prepared, prepare
 from tidegate.adapters.packages import Loaded
 from tidegate.config.dataset import Dataset
 from tidegate.config.model import Model

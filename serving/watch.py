@@ -62,7 +62,6 @@ class Watch:
 
     def _tell(self, lane: Lane, seen: Seen, seconds: float) -> None:
         from tidegate.steps.service import LastMinute, service_alarm
-
         from tidegate.steps.stores import open_stores
 
         minute = LastMinute(

@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tidegate.config.home import Home
 from tidegate.config.model import Model
-from tidegate.steps import collect, estimate, labels, measure, score, served, watch
+from tidegate.steps import collect, estimate, labels, measure, score, served, service, skew, watch
 from tidegate.steps import decide as deciding
 from tidegate.steps import ingest as ingesting
 from tidegate.steps.stores import Stores, open_stores
@@ -51,6 +51,8 @@ def watch_window(home: Home, model_name: str, window: str, now: datetime) -> lis
     """
     stores, model, night = at(home, model_name, window)
     collect.collect(stores, model, now)
+    service.measure_service(stores, model, night, now)
+    skew.replay_served(stores, model, night, now)
     labels.collect_labels(stores, model, night, now)
     measure.measure(stores, model, night, now)
     served.measure_served(stores, model, night, now)

@@ -81,10 +81,11 @@ def furnish() -> typer.Typer:
         rollback,
         run,
         serve,
+        service,
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    more = (mitigate, adjust, ci, decisions, estimates, policies, lab, serve, rollback, inferences)
+    more = (mitigate, adjust, ci, decisions, estimates, policies, lab, serve, rollback, inferences, service)
     for room in (*rooms, *more):
         room.add_to(app)
     return app

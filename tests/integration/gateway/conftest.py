@@ -103,7 +103,9 @@ def start(root, *words, wait=True, env=None, settings=""):
     command = [sys.executable, "-m", "tidegate.cli.main", "--home", str(root), "serve", "--port", str(port), *words]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), **(env or {})}
     with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=environment, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdout=out, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+        )
     served = Served(f"http://127.0.0.1:{port}", process, log)
     until = time.monotonic() + 90
     while wait:

@@ -166,7 +166,7 @@ def test_without_a_champion_it_answers_503_with_the_reason(gateway, make_wine, t
 @pytest.mark.fault(38)
 def test_beyond_loopback_every_route_asks_for_a_key(gateway, tastings, row, tidegate):
     refused = subprocess.run(
-        [sys.executable, "-m", "tidegate.cli.main", "--home", str(tastings.root), "serve", "--host", "0.0.0.0"],  # noqa: S104
+        [sys.executable, "-m", "tidegate.cli.main", "--home", str(tastings.root), "serve", "--host", "0.0.0.0"],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert refused.returncode == 2
@@ -196,7 +196,9 @@ def test_beyond_loopback_every_route_asks_for_a_key(gateway, tastings, row, tide
     assert answer.status_code == 401
     kept = tidegate("--home", tastings.root, "keys", "list", "--json")
     assert {k["name"] for k in json.loads(kept.out)} == {"predict", "label", "read", "admin"}
-    assert all(key not in (tastings.root / "var" / "control.db").read_bytes().decode("latin-1") for key in made.values())
+    assert all(
+        key not in (tastings.root / "var" / "control.db").read_bytes().decode("latin-1") for key in made.values()
+    )
 
 
 def test_a_port_that_is_taken_is_one_line(tastings):

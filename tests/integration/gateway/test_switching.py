@@ -27,9 +27,13 @@ class Caller(threading.Thread):
         with requests.Session() as http:
             while not self.over.is_set():
                 try:
-                    answer = http.post(f"{self.served.url}/invocations", json={"dataframe_records": [self.row]}, timeout=30)
+                    answer = http.post(
+                        f"{self.served.url}/invocations", json={"dataframe_records": [self.row]}, timeout=30
+                    )
                     body = answer.json()
-                    self.seen.append((time.monotonic(), answer.status_code, body.get("version"), body.get("inference_ids")))
+                    self.seen.append(
+                        (time.monotonic(), answer.status_code, body.get("version"), body.get("inference_ids"))
+                    )
                 except requests.ConnectionError:
                     self.seen.append((time.monotonic(), 0, None, None))
 
@@ -160,7 +164,9 @@ def test_what_was_answered_is_stored_after_a_kill(gateway, versions, row, durabi
     until(lambda: not psutil.pid_exists(served.process.pid) or served.process.poll() is not None)
     done = collect(versions.stores, versions.model, evening_of(versions.calendar.window("2024-01-09")))
     windows = [s.window for s in versions.stores.lake.many("served", "cultivars")]
-    stored = versions.stores.lake.read("served", "cultivars", windows, columns=["inference_id"])["inference_id"].to_pylist()
+    stored = versions.stores.lake.read("served", "cultivars", windows, columns=["inference_id"])[
+        "inference_id"
+    ].to_pylist()
     assert len(acknowledged) > 50
     assert acknowledged <= set(stored)
     assert len(stored) == len(set(stored)) == done.rows

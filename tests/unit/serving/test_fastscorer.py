@@ -271,7 +271,10 @@ def test_what_cannot_be_fast_says_why_and_scores_by_the_package(tmp_path, flight
         )
 
     cases = [
-        (Loaded(package.folder, "", own, package.estimator, lambda f: f.assign(at=pd.Timestamp("2013"))), "feature at is"),
+        (
+            Loaded(package.folder, "", own, package.estimator, lambda f: f.assign(at=pd.Timestamp("2013"))),
+            "feature at is",
+        ),
         (Loaded(package.folder, "", own, package.estimator, lambda f: f.assign(more=1.0)), "other columns"),
         (kept(weighted), "weights"),
         (kept(linear, {"wind": "number"}), "LogisticRegression"),
