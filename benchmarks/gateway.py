@@ -29,6 +29,7 @@ from tidegate.config.home import Home
 from tidegate.steps.stores import open_stores
 
 HERE = Path(__file__).resolve().parent
+SERVERS = ("tidegate", "mlflow", "fastapi")
 CASES = ((1, 1), (8, 1), (1, 100))
 """Connections, and rows of a request."""
 PEER = """
@@ -139,7 +140,7 @@ def flavour(scratch: Path, model: str, folder: Path, environment: dict[str, str]
     code = scratch / f"{model}_whole.py"
     code.write_text(PYFUNC)
     made = f"import mlflow; mlflow.pyfunc.save_model({str(target)!r}, python_model={str(code)!r}, pip_requirements=[])"
-    subprocess.run([sys.executable, "-c", made], env={**os.environ, **environment}, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", made], env={**os.environ, **environment}, check=True, stdout=subprocess.PIPE)
     return target
 
 
@@ -179,7 +180,7 @@ def measured(
         out_of = {}
         for (connections, rows), requests in sent.items():
             call = [sys.executable, str(HERE / "load.py"), "127.0.0.1", str(port), path, str(connections)]
-            subprocess.run([*call, "1"], input=json.dumps(requests), text=True, check=True, capture_output=True)
+            subprocess.run([*call, "1"], input=json.dumps(requests), text=True, check=True, stdout=subprocess.PIPE)
             before = cpu(server.pid)
             done = subprocess.run(
                 [*call, str(seconds)], input=json.dumps(requests), text=True, check=True, capture_output=True
@@ -219,10 +220,11 @@ def main() -> None:
         sent = {(c, r): bodies(home, model, r) for c, r in CASES}
         rounds: dict[str, list[dict[str, dict[str, Any]]]] = {}
         for _ in range(given.rounds):
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                port = free.getsockname()[1]
-            for name, (command, path, environment) in commands(home, model, port, scratch).items():
+            for name in SERVERS:
+                with socket.socket() as free:
+                    free.bind(("127.0.0.1", 0))
+                    port = free.getsockname()[1]
+                command, path, environment = commands(home, model, port, scratch)[name]
                 found = measured(command, path, environment, port, sent, given.seconds, scratch / f"{name}.log")
                 rounds.setdefault(name, []).append(found)
         result[model] = {

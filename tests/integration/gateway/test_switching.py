@@ -110,7 +110,7 @@ def test_a_version_whose_bytes_were_changed_never_serves_and_the_old_one_goes_on
 @pytest.mark.fault(30)
 def test_it_starts_and_answers_with_control_and_registry_gone(gateway, versions, row):
     first = gateway(versions.root, "--workers", "1")
-    until(lambda: (versions.root / "var" / "serving" / "plans.json").exists())
+    until((versions.root / "var" / "serving" / "plans.json").exists)
     assert first.stop() == 0
     for name in ("control.db", "mlflow.db"):
         for path in (versions.root / "var").glob(f"{name}*"):
