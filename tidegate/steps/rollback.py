@@ -10,7 +10,7 @@ from tidegate.adapters.leases import Lease
 from tidegate.config.model import Model
 from tidegate.errors import UsageError
 from tidegate.rollout.history import held
-from tidegate.steps.former import former, rollback_gain, still_fits, target
+from tidegate.steps.former import former, target
 from tidegate.steps.freeze import frozen
 from tidegate.steps.pins import plan_changes
 from tidegate.steps.stores import Stores
@@ -62,6 +62,8 @@ def roll_back(
     if stopped := frozen(stores, model, now):
         raise UsageError(f"rollback of {model.name}", "a model that is not frozen", stopped,
                          f"tidegate unfreeze {model.name}")  # fmt: skip
+    from tidegate.steps.stillfit import rollback_gain
+
     plan, to = stores.plans.get(model.name), target(stores, model)
     back = {"rolls_back": {"from": plan.champion, "to": to.version}}
     gain = rollback_gain(stores, model, window)
@@ -109,8 +111,11 @@ def roll_back_by(
     found = target(stores, model, to)
     calendar = stores.project.calendar(stores.project.dataset(model.dataset))
     window = calendar.of(now)
-    skipped = Verdict("inconclusive", ("not checked on current data: --now",))
-    checked = still_fits(stores, model, found, window) if check else skipped
+    checked = Verdict("inconclusive", ("not checked on current data: --now",))
+    if check:
+        from tidegate.steps.stillfit import still_fits
+
+        checked = still_fits(stores, model, found, window)
     notes = list(found.passed_over)
     if checked.outcome == "fail":
         stores.records.put_verdict(model.name, "rollback", window.id, checked, now)
@@ -146,4 +151,4 @@ def rolled_back_on(stores: Stores, model: Model, window: str) -> int | None:
     return done[-1] if done else None
 
 
-__all__ = ["RolledBack", "former", "mirrored", "roll_back", "roll_back_by", "rollback_gain", "rolled_back_on"]
+__all__ = ["RolledBack", "former", "mirrored", "roll_back", "roll_back_by", "rolled_back_on"]
