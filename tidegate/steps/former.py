@@ -14,7 +14,8 @@ from tidegate.errors import IntegrityError, RegistryError, SourceError, UsageErr
 from tidegate.rollout.history import champions
 from tidegate.steps.pins import intact, plan_changes
 from tidegate.steps.stores import Stores
-from tidegate.steps.switch import sound
+from tidegate.steps.switch import sound, unchanged
+from tidegate.verdicts import Verdict
 
 GONE = (IntegrityError, RegistryError, SourceError, OSError)
 """What a package raises that cannot be loaded, whether its bytes, its types or its code are to blame."""
@@ -22,10 +23,10 @@ GONE = (IntegrityError, RegistryError, SourceError, OSError)
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """Where a rollback goes: the version's row and package, and which ones were passed over, and why."""
+    """Where a rollback goes: the version's row, its package if it is loaded, which were passed over and why."""
 
     record: dict[str, Any]
-    package: Loaded
+    package: Loaded | None
     passed_over: tuple[str, ...] = ()
 
     @property
@@ -47,8 +48,10 @@ def former(stores: Stores, model: Model) -> tuple[int, Loaded] | None:
     return None
 
 
-def target(stores: Stores, model: Model, to: int | None = None) -> Target:
+def target(stores: Stores, model: Model, to: int | None = None, *, loaded: bool = True) -> Target:
     """The former champion to go back to, loaded and smoke-tested: the last that is sound, or the one asked for.
+
+    Without `loaded` only the bytes of its package are checked.
 
     What lies in the local folder comes first; the registry is asked only where nothing there is sound.
 
@@ -71,7 +74,8 @@ def target(stores: Stores, model: Model, to: int | None = None) -> Target:
             try:
                 if fetch and not intact(folder, record["digest"]):
                     stores.fetch(model.name, version, record["digest"])
-                package = sound(stores, model.name, version, record["digest"], fetch=False)
+                unchanged(stores, model.name, version, record["digest"])
+                package = sound(stores, model.name, version, record["digest"], fetch=False) if loaded else None
             except GONE as fault:
                 faults[version] = str(fault)
                 continue
@@ -104,4 +108,22 @@ def _asked(stores: Stores, model: Model, to: int) -> dict[str, Any]:
     return record
 
 
-__all__ = ["GONE", "Target", "former", "target"]
+def subject(stores: Stores, model: Model, record: dict[str, Any]) -> dict[str, str] | None:
+    """What a check of a former champion is about: its package, today's champion, the newest batch; None without one."""
+    good = [s for s in stores.data.many("batches", model.dataset) if s.rows]
+    champion = stores.plans.get(model.name).champion_digest
+    if not good or champion is None:
+        return None
+    return {"package": record["digest"], "champion": champion, "window": good[-1].window, "batch": good[-1].digest}
+
+
+def checked_before(stores: Stores, model: Model, record: dict[str, Any]) -> Verdict | None:
+    """The verdict of the night on the same version, champion and newest batch, if there is one."""
+    about = subject(stores, model, record)
+    found = stores.records.verdict(model.name, "former", about["window"]) if about else None
+    if about is None or found is None or found.numbers.get("about") != about:
+        return None
+    return Verdict(found.outcome, (*found.reasons, "as checked on the night of that batch"), found.numbers)
+
+
+__all__ = ["GONE", "Target", "checked_before", "former", "subject", "target"]

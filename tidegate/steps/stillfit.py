@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ from tidegate.adapters.packages import Loaded
 from tidegate.config.model import Model
 from tidegate.decision.adjusting import Gain, paired_gain
 from tidegate.decision.options import unit_of
-from tidegate.errors import SourceError
+from tidegate.errors import SourceError, TidegateError
 from tidegate.performance.worth import row_worth
 from tidegate.steps.adjust import Recent, learned_through, recent_of
-from tidegate.steps.former import GONE, Target, former
+from tidegate.steps.former import GONE, Target, former, subject, target
 from tidegate.steps.stores import Stores
+from tidegate.steps.switch import sound
 from tidegate.training.thresholds import cuts_of
 from tidegate.verdicts import Verdict
 from tidegate.windows import Window
@@ -62,7 +64,8 @@ def still_fits(stores: Stores, model: Model, to: Target, window: Window) -> Verd
     `alarms.min_effect` of what a row is usually worth. A gain that cannot be told is no reason to fail: who rolls
     back has reasons that labels do not show yet.
     """
-    wrong, reasons = _unfit(stores, model, to, window)
+    package = to.package or sound(stores, model.name, to.version, to.record["digest"], fetch=False)
+    wrong, reasons = _unfit(stores, model, to.version, package, window)
     if wrong:
         return Verdict("fail", (wrong,))
     thing, good = f"version {to.version}", bool(reasons)
@@ -72,7 +75,7 @@ def still_fits(stores: Stores, model: Model, to: Target, window: Window) -> Verd
     gain, recent = (
         (Gain(np.nan, np.nan, 0, "today's champion cannot be loaded"), None)
         if champion is None
-        else (gain_of(stores, model, champion, to.version, to.package, window))
+        else (gain_of(stores, model, champion, to.version, package, window))
     )
     numbers: dict[str, Any] = {"gain": gain.value, "se": gain.se, "blocks": gain.blocks, "unit": unit_of(model)}
     if recent is None or gain.why:
@@ -85,9 +88,9 @@ def still_fits(stores: Stores, model: Model, to: Target, window: Window) -> Verd
     return Verdict("pass" if good else "inconclusive", (*reasons, f"it {told}"), numbers)
 
 
-def _unfit(stores: Stores, model: Model, to: Target, window: Window) -> tuple[str, list[str]]:
+def _unfit(stores: Stores, model: Model, version: int, package: Loaded, window: Window) -> tuple[str, list[str]]:
     """Why a version cannot serve rows of today, empty if it can; and what it was tried on."""
-    columns, spec, thing = stores.project.dataset(model.dataset).columns, to.package.spec, f"version {to.version}"
+    columns, spec, thing = stores.project.dataset(model.dataset).columns, package.spec, f"version {version}"
     wrong = [
         f"{f} is {columns[f].type if f in columns else 'no column'} now, and was {t}"
         for f, t in spec["features"].items()
@@ -103,7 +106,7 @@ def _unfit(stores: Stores, model: Model, to: Target, window: Window) -> tuple[st
     if lacking:
         return f"the batch of {good[-1]} has no {', '.join(lacking)}, which {thing} needs", []
     try:
-        bad = int((~np.isfinite(to.package.scores(rows))).sum())
+        bad = int((~np.isfinite(package.scores(rows))).sum())
     except SourceError as fault:
         return f"{thing} does not score the batch of {good[-1]}: {fault}", []
     if bad:
@@ -120,4 +123,24 @@ def _champion(stores: Stores, model: Model) -> Loaded | None:
     return found[1] if found else None
 
 
-__all__ = ["gain_of", "rollback_gain", "still_fits"]
+def look_ahead(stores: Stores, model: Model, now: datetime) -> Verdict | None:
+    """Check tonight the former champion that a rollback would go to, so that nobody has to wait for it then.
+
+    The verdict is kept under the kind ``former`` and holds for that version, champion and newest batch
+    (`tidegate.steps.former.checked_before`). None, and nothing is kept, without a former champion that is sound.
+    """
+    try:
+        to = target(stores, model)
+    except TidegateError:
+        return None
+    calendar = stores.project.calendar(stores.project.dataset(model.dataset))
+    verdict = still_fits(stores, model, to, calendar.of(now))
+    about = subject(stores, model, to.record)
+    if about is None:
+        return None
+    kept = Verdict(verdict.outcome, verdict.reasons, {**verdict.numbers, "about": about})
+    stores.records.put_verdict(model.name, "former", about["window"], kept, now)
+    return kept
+
+
+__all__ = ["gain_of", "look_ahead", "rollback_gain", "still_fits"]
