@@ -9,7 +9,7 @@ from flows.artifacts import publish_night, publish_report
 from flows.bodies import Night, night
 from flows.parameters import ModelNight, window_of
 from tasks.report import draw_report
-from tasks.retrain import reconcile_model
+from tasks.retrain import look_back, reconcile_model
 from tidegate.clock import now
 from tidegate.config.project import load_project
 
@@ -21,6 +21,7 @@ def nightly(request: ModelNight) -> Night:
     window = window_of(home, load_project(home).model(request.model).dataset, request.window)
     reconcile_model(home, request.model, now())
     done = night(home, request.model, window.id, now())
+    look_back(home, request.model, now())
     publish_night(request.model, done)
     invite(home, done.asked)
     if done.quality.passed and any(a.severity == "page" for a in done.alarms):

@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks.night import at
 from tidegate.adapters.leases import Lease
 from tidegate.config.home import Home
-from tidegate.steps import adjust, candidate, promote, rollback
+from tidegate.steps import adjust, candidate, promote, rollback, stillfit
 from tidegate.steps import reconcile as reconciling
 from tidegate.steps.stores import open_stores
 from tidegate.verdicts import Verdict
@@ -70,3 +70,10 @@ def reconcile_model(home: Home, model_name: str, now: datetime) -> reconciling.R
     """Finish or undo what a killed process left, and make sure of the pinned packages."""
     stores = open_stores(home)
     return reconciling.reconcile_all(stores, stores.project.model(model_name), now)
+
+
+@task(cache_policy=NO_CACHE)
+def look_back(home: Home, model_name: str, now: datetime) -> Verdict | None:
+    """Check the former champion on the newest batch, so that a rollback need not wait for it."""
+    stores = open_stores(home)
+    return stillfit.look_ahead(stores, stores.project.model(model_name), now)

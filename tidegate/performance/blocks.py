@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 from tidegate.errors import UsageError
 from tidegate.performance.metrics import Metric
@@ -52,6 +51,9 @@ class Estimate:
     def _reach(self, alpha: float) -> float:
         if self.blocks < 2 or math.isnan(self.se):
             return math.inf
+        # Here and not above: every verb imports this module, and a second of import is a second of a rollback.
+        from scipy.stats import t as student
+
         return float(student.ppf(1 - alpha, self.blocks - 1)) * self.se
 
 

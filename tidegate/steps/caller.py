@@ -102,7 +102,7 @@ class Callers:
                 time.sleep(0.05)
             at += self.connections
             # Enough to see each moment, and little enough that the machine has time for the rollback.
-            time.sleep(0.005)
+            time.sleep(0.1)
         line.close()
 
     def _told(self, version: int) -> None:

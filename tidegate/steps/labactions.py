@@ -22,6 +22,7 @@ from tidegate.lab.realised import row_values, with_fault
 from tidegate.lab.rightaction import ORDER, right_set
 from tidegate.performance.blocks import cut, weighted, widened
 from tidegate.steps.adjust import What, adjusted_package
+from tidegate.steps.former import former
 from tidegate.steps.ingest import judge_window
 from tidegate.steps.labbase import Base
 from tidegate.steps.labbench import Bench, evenings
@@ -29,7 +30,6 @@ from tidegate.steps.labfork import carry_on, fork
 from tidegate.steps.labframes import TRUTH
 from tidegate.steps.labscene import Scene, promote_badly, scene_of
 from tidegate.steps.retrain import build_candidate
-from tidegate.steps.rollback import former
 from tidegate.steps.stores import Stores
 from tidegate.training.thresholds import cuts_of
 from tidegate.windows import Window

@@ -27,8 +27,9 @@ from tidegate.performance.blocks import Estimate, cut
 from tidegate.steps.adjust import Recent, learned_through, recent_of
 from tidegate.steps.candidate import judged_once
 from tidegate.steps.effect import usual_worth
+from tidegate.steps.former import former
 from tidegate.steps.probe import probe
-from tidegate.steps.rollback import former, rollback_gain
+from tidegate.steps.stillfit import rollback_gain
 from tidegate.steps.stores import Stores
 from tidegate.verdicts import Option
 from tidegate.windows import Window

@@ -10,7 +10,7 @@ from tidegate.adapters.leases import Lease
 from tidegate.config.model import Model
 from tidegate.errors import UsageError
 from tidegate.rollout.history import held
-from tidegate.steps.former import former, rollback_gain, still_fits, target
+from tidegate.steps.former import checked_before, former, target
 from tidegate.steps.freeze import frozen
 from tidegate.steps.pins import plan_changes
 from tidegate.steps.stores import Stores
@@ -62,6 +62,8 @@ def roll_back(
     if stopped := frozen(stores, model, now):
         raise UsageError(f"rollback of {model.name}", "a model that is not frozen", stopped,
                          f"tidegate unfreeze {model.name}")  # fmt: skip
+    from tidegate.steps.stillfit import rollback_gain
+
     plan, to = stores.plans.get(model.name), target(stores, model)
     back = {"rolls_back": {"from": plan.champion, "to": to.version}}
     gain = rollback_gain(stores, model, window)
@@ -91,7 +93,8 @@ def roll_back_by(
     to : int, optional
         A version that was champion; by default the last one whose package is sound.
     check : bool
-        Whether `still_fits` may refuse; without it nothing but the package itself is looked at.
+        Whether the check on current data may refuse: that of the night where it is about the same version, champion
+        and newest batch, else it is made now. Without it nothing but the package itself is looked at.
 
     Raises
     ------
@@ -106,11 +109,20 @@ def roll_back_by(
     plan = stores.plans.get(model.name)
     if to is None:
         _not_just_now(stores, model, now)
-    found = target(stores, model, to)
+    # Live workers load and smoke-test it themselves before they switch, and faster than a new process could.
+    served = bool(stores.acks.live(model.name))
+    found = target(stores, model, to, loaded=not served)
     calendar = stores.project.calendar(stores.project.dataset(model.dataset))
     window = calendar.of(now)
-    skipped = Verdict("inconclusive", ("not checked on current data: --now",))
-    checked = still_fits(stores, model, found, window) if check else skipped
+    checked = Verdict("inconclusive", ("not checked on current data: --now",))
+    if check:
+        known = checked_before(stores, model, found.record)
+        if known is not None:
+            checked = known
+        else:
+            from tidegate.steps.stillfit import still_fits
+
+            checked = still_fits(stores, model, found, window)
     notes = list(found.passed_over)
     if checked.outcome == "fail":
         stores.records.put_verdict(model.name, "rollback", window.id, checked, now)
@@ -124,7 +136,7 @@ def roll_back_by(
     said = {"by": who, "reason": words, "person": True, "notes": notes, "checked": checked.as_dict(), **back}
     done = switch(
         stores, model, plan, found.record, window, now, intent={**back, "by": who}, why=said, patience=patience,
-        all_workers=False, mirror=mirror,
+        all_workers=False, mirror=mirror, load_here=not served,
     )  # fmt: skip
     return RolledBack(model.name, plan.champion, found.version, checked, tuple(notes), done)
 
@@ -146,4 +158,4 @@ def rolled_back_on(stores: Stores, model: Model, window: str) -> int | None:
     return done[-1] if done else None
 
 
-__all__ = ["RolledBack", "former", "mirrored", "roll_back", "roll_back_by", "rollback_gain", "rolled_back_on"]
+__all__ = ["RolledBack", "former", "mirrored", "roll_back", "roll_back_by", "rolled_back_on"]

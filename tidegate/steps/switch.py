@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,16 +83,22 @@ def sound(stores: Stores, model: str, version: int, digest: str, *, fetch: bool 
     RegistryError
         If it has to be fetched and cannot be.
     """
-    folder = stores.package_folder(model, digest)
-    if not intact(folder, digest):
-        if folder.is_dir() or not fetch:
-            found = "other bytes" if folder.is_dir() else "no such folder"
-            do = f"tidegate reconcile {model}, which fetches it from the registry"
-            raise IntegrityError(f"local package of version {version} of {model}", f"digest {digest[:12]}", found, do)
+    if fetch and not stores.package_folder(model, digest).is_dir():
         stores.fetch(model, version, digest)
+    folder = unchanged(stores, model, version, digest)
     package = load(folder.resolve(), digest)
     smoke_test(package)
     return package
+
+
+def unchanged(stores: Stores, model: str, version: int, digest: str) -> Path:
+    """The folder of a version's package; raises `IntegrityError` if it is not there with the recorded bytes."""
+    folder = stores.package_folder(model, digest)
+    if not intact(folder, digest):
+        found = "other bytes" if folder.is_dir() else "no such folder"
+        do = f"tidegate reconcile {model}, which fetches it from the registry"
+        raise IntegrityError(f"local package of version {version} of {model}", f"digest {digest[:12]}", found, do)
+    return folder
 
 
 def switch(
@@ -108,6 +115,7 @@ def switch(
     patience: float = PATIENCE,
     all_workers: bool = True,
     mirror: bool = True,
+    load_here: bool = True,
 ) -> Switched:
     """Make a recorded version the champion, or leave everything as it was.
 
@@ -125,6 +133,9 @@ def switch(
         Undo the switch when one worker cannot load the version; else only when none of them can.
     mirror : bool
         Point the registry's alias at it; else that stays owed to `reconcile`.
+    load_here : bool
+        Load and smoke-test the package in this process, too. Without it that is left to the live workers, each of
+        which does so before it switches: they have the libraries loaded, which takes a new process seconds.
 
     Raises
     ------
@@ -139,7 +150,10 @@ def switch(
     with in_hand(stores, model):
         mark = _note(stores, model, "intent", window.id, now, {**intent, "version": version, "digest": digest})
         try:
-            sound(stores, model.name, version, digest)
+            if load_here or not stores.acks.live(model.name):
+                sound(stores, model.name, version, digest)
+            else:
+                unchanged(stores, model.name, version, digest)
             after = stores.plans.swap(
                 plan,
                 replace(plan, champion=version, champion_digest=digest, challenger=None, challenger_digest=None),
@@ -266,4 +280,16 @@ def _overridden(stores: Stores, model: Model, version: int) -> dict[str, Any]:
     return {"override": {"by": last.by, "reason": last.reason, "until": last.until, **last.body}}
 
 
-__all__ = ["PATIENCE", "Switched", "align", "in_hand", "mirrored", "smoke_test", "sound", "switch", "unable", "undo"]
+__all__ = [
+    "PATIENCE",
+    "Switched",
+    "align",
+    "in_hand",
+    "mirrored",
+    "smoke_test",
+    "sound",
+    "switch",
+    "unable",
+    "unchanged",
+    "undo",
+]

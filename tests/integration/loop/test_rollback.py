@@ -14,10 +14,12 @@ from tidegate.gate.performance import performance
 from tidegate.lineage.chain import broken_at
 from tidegate.steps.adjust import adjust
 from tidegate.steps.candidate import judged_once
+from tidegate.steps.former import former
 from tidegate.steps.freeze import freeze
 from tidegate.steps.holdout import hold_out, kept_by
 from tidegate.steps.reconcile import Reconciled, reconcile
-from tidegate.steps.rollback import former, roll_back, rollback_gain, rolled_back_on
+from tidegate.steps.rollback import roll_back, rolled_back_on
+from tidegate.steps.stillfit import rollback_gain
 
 LAST = 23
 
