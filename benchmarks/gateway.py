@@ -112,7 +112,8 @@ def commands(home: Home, model: str, port: int, scratch: Path) -> dict[str, tupl
     plan = stores.plans.get(model)
     assert plan.champion_digest
     folder = stores.package_folder(model, plan.champion_digest).resolve()
-    own = {"PACKAGE": str(folder), "PYTHONPATH": f"{scratch}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
+    own = {"PACKAGE": str(folder), "PYTHONPATH": f"{scratch}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1",
+           "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}  # fmt: skip
     (scratch / "peer_app.py").write_text(FASTAPI)
     uvicorn = [sys.executable, "-m", "uvicorn", "--port", str(port), "--log-level", "warning", "--no-access-log"]
     mlflow = [str(Path(sys.executable).parent / "mlflow"), "models", "serve", "--env-manager", "local", "--port",

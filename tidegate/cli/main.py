@@ -85,20 +85,8 @@ def furnish() -> typer.Typer:
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    for room in (
-        *rooms,
-        mitigate,
-        adjust,
-        ci,
-        decisions,
-        estimates,
-        policies,
-        lab,
-        inferences,
-        serve,
-        service,
-        rollback,
-    ):
+    more = (mitigate, adjust, ci, decisions, estimates, policies, lab, serve, rollback, inferences, service)
+    for room in (*rooms, *more):
         room.add_to(app)
     return app
 

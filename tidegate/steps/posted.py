@@ -105,6 +105,8 @@ def _events(data: Lake, dataset: str, events: list[Window], rows: set[str]) -> d
     if not rows:
         return {}
     found = data.read("batches", dataset, [w.id for w in events], columns=["row_id"])
+    if not found.num_rows:
+        return {}
     found = found.filter(pc.is_in(found["row_id"], pa.array(sorted(rows))))
     return dict(zip(found["row_id"].to_pylist(), found["window"].to_pylist(), strict=True))
 

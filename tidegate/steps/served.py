@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from tidegate.config.model import Model
-from tidegate.errors import TidegateError
 from tidegate.lineage.digest import plain
 from tidegate.performance.metrics import metrics
 from tidegate.steps.measure import judge_coverage, matured
 from tidegate.steps.outcomes import tally_table
 from tidegate.steps.posted import COLUMNS
 from tidegate.steps.stores import Stores
-from tidegate.training.thresholds import cuts_of
 from tidegate.verdicts import Verdict
 from tidegate.windows import Window
 
@@ -38,22 +38,26 @@ def measure_served(stores: Stores, model: Model, window: Window, now: datetime) 
     labels = _labels(stores, model, rows, event, window, now)
     joined = rows.append_column("label", pa.array(labels, pa.float64()))
     joined = joined.filter(pc.is_valid(joined["label"]))
-    reasons, by_version = [], {}
+    by_version = {}
     for version in sorted(set(joined["version"].to_pylist())):
         part = joined.filter(pc.equal(joined["version"], version))
-        try:
-            spec = stores.package(model.name, version, part["package"][0].as_py()).spec
-        except TidegateError as fault:
-            reasons.append(f"version {version} cannot be loaded: {fault}")
-            continue
-        tally = tally_table(model, part, cuts_of(spec, part))
-        by_version[str(version)] = {"n": part.num_rows, **metrics(model.kind, tally)}
+        by_version[str(version)] = {"n": part.num_rows, **metrics(model.kind, tally_table(model, part, _cuts(part)))}
     coverage = judge_coverage(model, joined.num_rows, rows.num_rows)
-    reasons += coverage.reasons
     numbers = plain({"rows": rows.num_rows, "labelled": joined.num_rows, "versions": by_version})
-    found = Verdict("inconclusive" if reasons else "pass", tuple(reasons), numbers)
+    found = Verdict("pass" if coverage.passed else "inconclusive", coverage.reasons, numbers)
     stores.records.put_verdict(model.name, KIND, event.id, found, now)
     return found
+
+
+def _cuts(rows: pa.Table) -> NDArray[np.float64]:
+    """A threshold for each row that gives the decision it was answered with: thresholds change, answers do not.
+
+    Where the decision was not logged, .5.
+    """
+    if "score" not in rows.column_names:
+        return np.full(rows.num_rows, 0.5)
+    scores, decided = rows["score"].to_numpy(), rows["prediction"].cast(pa.float64()).to_numpy()
+    return np.where(np.isnan(decided), 0.5, np.where(decided >= 1, scores, np.inf))
 
 
 def _labels(
