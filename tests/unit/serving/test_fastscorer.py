@@ -246,7 +246,7 @@ def test_what_a_package_refuses_is_refused_in_its_own_words(tmp_path):
 
 
 def test_what_a_users_function_makes_goes_through_treelite_and_is_not_light(flight):
-    package, rows = flight
+    package, _ = flight
     own = {**package.spec, "user": {"build": "shop.model:build", "features": "shop.model:features"}}
     made = prepare(Loaded(package.folder, "", own, package.estimator, lambda f: f.copy()), DATASET)
     assert made.fast
