@@ -42,8 +42,10 @@ SUBJECT = {"errors": "errors", "p50": "latency", "p95": "latency", "p99": "laten
 def measure_service(stores: Stores, model: Model, window: Window, now: datetime) -> Verdict | None:
     """Measure and judge the window, and those before it whose log has grown since; None if it has none.
 
-    The verdict `service` has the numbers. Costs two look-ups where nothing was served.
+    The verdict `service` has the numbers.
     """
+    if not logged_ever(stores, model):
+        return None
     calendar = stores.project.calendar(stores.project.dataset(model.dataset))
     restate = stores.project.dataset(model.dataset).restate.days
     windows = [calendar.shift(window, -k) for k in range(restate, -1, -1)]
@@ -65,9 +67,14 @@ def measure_service(stores: Stores, model: Model, window: Window, now: datetime)
     return known.get(window.id)
 
 
+def logged_ever(stores: Stores, model: Model) -> bool:
+    """Whether a model has a log in the lake at all: most nights of most models end here."""
+    return any(stores.lake.path(table, model.name).exists() for table in (SERVED, REFUSALS))
+
+
 def service_signals(stores: Stores, model: Model, window: Window) -> list[Signal]:
     """What the window's verdict proves: above what was declared it pages; slower than before is told if it lasts."""
-    verdict = stores.records.verdict(model.name, KIND, window.id)
+    verdict = stores.records.verdict(model.name, KIND, window.id) if logged_ever(stores, model) else None
     if verdict is None or verdict.outcome != "fail":
         return []
     calendar = stores.project.calendar(stores.project.dataset(model.dataset))
@@ -239,4 +246,13 @@ def _deciles(column: pa.ChunkedArray) -> list[float]:
     return np.quantile(values, np.arange(11) / 10).tolist() if len(values) else []
 
 
-__all__ = ["KIND", "REFUSALS", "SERVED", "LastMinute", "measure_service", "service_alarm", "service_signals"]
+__all__ = [
+    "KIND",
+    "REFUSALS",
+    "SERVED",
+    "LastMinute",
+    "logged_ever",
+    "measure_service",
+    "service_alarm",
+    "service_signals",
+]

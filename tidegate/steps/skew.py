@@ -24,7 +24,7 @@ from tidegate.profile.profile import profile_of
 from tidegate.profile.table import from_table
 from tidegate.steps.ingest import frozen_grid
 from tidegate.steps.score import scores_of
-from tidegate.steps.service import SERVED
+from tidegate.steps.service import SERVED, logged_ever
 from tidegate.steps.stores import Stores
 from tidegate.verdicts import Effect, Signal, Verdict
 from tidegate.windows import Window
@@ -42,10 +42,9 @@ PROFILED = 50_000
 def replay_served(stores: Stores, model: Model, window: Window, now: datetime) -> Verdict | None:
     """Replay a sample of the window's logged rows; None if it has none, or none are asked for.
 
-    The verdict `skew` has the lines; a window whose log has not grown is not replayed again. One look-up where
-    nothing was served.
+    The verdict `skew` has the lines; a window whose log has not grown is not replayed again.
     """
-    stored = stores.lake.stored(SERVED, model.name, window.id)
+    stored = stores.lake.stored(SERVED, model.name, window.id) if logged_ever(stores, model) else None
     if stored is None or not stored.rows or not model.serving.skew_rows:
         return None
     of = [stored.digest, environment_digest(), model.serving.skew_rows]
@@ -62,7 +61,7 @@ def replay_served(stores: Stores, model: Model, window: Window, now: datetime) -
 
 def skew_signals(stores: Stores, model: Model, window: Window) -> list[Signal]:
     """A signal for each kind of skew that the window's verdict proves."""
-    verdict = stores.records.verdict(model.name, KIND, window.id)
+    verdict = stores.records.verdict(model.name, KIND, window.id) if logged_ever(stores, model) else None
     if verdict is None or verdict.outcome != "fail":
         return []
     calendar = stores.project.calendar(stores.project.dataset(model.dataset))
