@@ -187,3 +187,17 @@ def test_a_worker_that_dies_is_replaced(gateway, versions, row):
     os.kill(int(next(iter(before)).split("-")[0]), signal.SIGKILL)
     until(lambda: len({a.worker for a in versions.stores.acks.live("cultivars")} - before) == 1, 40)
     assert served.post("/invocations", {"dataframe_records": [row]}).status_code == 200
+
+
+def test_latency_above_the_declared_limit_opens_an_incident_within_a_minute(gateway, versions, row):
+    path = versions.root / "configs" / "models" / "cultivars.yaml"
+    path.write_text(path.read_text() + "serving: {max_p99: 0.00001s}\n")
+    served = gateway(versions.root, "--workers", "2")
+    for _ in range(60):
+        assert served.post("/invocations", {"dataframe_records": [row]}).status_code == 200
+
+    def opened():
+        served.post("/invocations", {"dataframe_records": [row]})
+        return any(i.cause == "service" for i in versions.stores.incidents.listed())
+
+    until(opened, 60)
