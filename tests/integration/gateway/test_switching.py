@@ -152,7 +152,7 @@ def test_a_full_disk_of_the_log_drops_and_counts_and_fails_no_request(gateway, v
 
 
 @pytest.mark.fault(41)
-@pytest.mark.parametrize("durability", ["buffered", "sync"])
+@pytest.mark.parametrize("durability", ["buffered", pytest.param("sync", marks=pytest.mark.slow)])
 def test_what_was_answered_is_stored_after_a_kill(gateway, versions, row, durability):
     served = gateway(versions.root, "--workers", "2", settings=f"serving: {{log: {{durability: {durability}}}}}\n")
     callers = [Caller(served, row) for _ in range(3)]
@@ -172,6 +172,7 @@ def test_what_was_answered_is_stored_after_a_kill(gateway, versions, row, durabi
     assert len(stored) == len(set(stored)) == done.rows
 
 
+@pytest.mark.slow
 def test_workers_end_with_their_parent(gateway, versions):
     served = gateway(versions.root, "--workers", "2")
     workers = psutil.Process(served.process.pid).children(recursive=True)
@@ -180,6 +181,7 @@ def test_workers_end_with_their_parent(gateway, versions):
     until(lambda: not any(w.is_running() and w.status() != psutil.STATUS_ZOMBIE for w in workers))
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_replaced(gateway, versions, row):
     served = gateway(versions.root, "--workers", "2")
     until(lambda: len(versions.stores.acks.live("cultivars")) == 2)
@@ -189,6 +191,7 @@ def test_a_worker_that_dies_is_replaced(gateway, versions, row):
     assert served.post("/invocations", {"dataframe_records": [row]}).status_code == 200
 
 
+@pytest.mark.slow
 def test_latency_above_the_declared_limit_opens_an_incident_within_a_minute(gateway, versions, row):
     path = versions.root / "configs" / "models" / "cultivars.yaml"
     path.write_text(path.read_text() + "serving: {max_p99: 0.00001s}\n")
