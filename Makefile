@@ -43,7 +43,7 @@ imports: $(READY)
 	@.venv/bin/lint-imports
 
 doctest: $(READY)
-	@$(PY) -m pytest -q --doctest-modules --ignore=tidegate/adapters/migrations tidegate
+	@$(PY) -m pytest -q --doctest-modules --ignore=tidegate/adapters/migrations tidegate serving
 
 faults: $(READY) ## Every row of the fault catalogue that has a test, a line each
 	@$(PY) tests/faults.py
