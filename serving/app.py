@@ -6,8 +6,10 @@ import asyncio
 import logging
 import re
 import time
+import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -27,6 +29,7 @@ Keys = Callable[[], dict[str, tuple[str, tuple[str, ...]]]]
 INLINE = 32
 """Rows that the fast path scores at once; more, and all that needs pandas, go to a thread."""
 TRACE = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+LOCAL = re.compile(rb"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?")
 OPEN = ("/ping", "/health", "/livez", "/readyz")
 said = logging.getLogger("tidegate.serving")
 encode = msgspec.json.Encoder().encode
@@ -79,6 +82,10 @@ class Gateway:
         Refused
             401 without a running key where one is needed, 403 for one whose role does not go so far.
         """
+        origin = headers.get(b"origin")
+        if origin is not None and not self.guarded and not LOCAL.fullmatch(origin):
+            # Without keys any page in a browser on this machine could ask.
+            raise Refused(403, "the request: expected one of this machine, found another page's. Next: use a key")
         token = headers.get(b"x-api-key")
         if token is None:
             scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
@@ -93,8 +100,8 @@ class Gateway:
             if path in OPEN:
                 return ""
             raise Refused(401, "the API key: expected a running one, found another. Next: ask for a key")
-        needed = right or ("label" if path.endswith("/labels") else "read")
-        if needed not in found[1] and path not in OPEN:
+        needed = right or ("label" if path.endswith("/labels") else "read" if path == "/metrics" else "")
+        if needed and needed not in found[1]:
             raise Refused(403, f"the API key of {found[0]}: expected the right to {needed}, found "
                                f"{', '.join(found[1])}. Next: ask for a key with it")  # fmt: skip
         return found[0]
@@ -141,7 +148,7 @@ class Gateway:
         except Gone:
             lane.count("refused")
         except Exception as fault:  # the model's own code, or ours: the caller hears of it, and so do we
-            said.error("%s: a request failed: %s: %s", lane.model.name, type(fault).__name__, str(fault)[:300])
+            said.error("%s: a request failed: %s", lane.model.name, place_of(fault))
             lane.count("failed")
             lane.log.refused(began, time.perf_counter_ns() - at, 500, type(fault).__name__, caller)
             words = f"model {lane.model.name}: expected scores, found a fault of the model. Next: tell its owner"
@@ -155,7 +162,10 @@ class Gateway:
         if hosted is None:
             raise Refused(503, f"{lane.model.name}: expected a champion, found none: {lane.why}", retry=5)
         kind = headers.get(b"content-type", b"application/json").decode("latin-1")
-        given = lane.payload.read(body, kind)
+        if kind == "application/json":
+            given = lane.payload.read(body, kind)
+        else:  # CSV and Parquet may take a while
+            given = await asyncio.get_running_loop().run_in_executor(self.scorers, lane.payload.read, body, kind)
         rows = given.rows
         if not rows:
             return hosted, given, Answer([], [], [], [])
@@ -220,6 +230,12 @@ class Gateway:
 
 def _too_large(most: int) -> Refused:
     return Refused(413, f"the body: expected at most {most} bytes, found more. Next: send the rows in parts")
+
+
+def place_of(fault: BaseException) -> str:
+    """The kind of a fault and where it arose; its text may have a caller's value in it."""
+    last = traceback.extract_tb(fault.__traceback__)[-1:]
+    return type(fault).__name__ + "".join(f" in {Path(f.filename).name}, line {f.lineno}" for f in last)
 
 
 def kind_of(fault: Refused) -> str:

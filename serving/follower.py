@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from serving.hosted import Hosted, host
 from serving.lane import Lane
@@ -36,6 +37,23 @@ FETCH = 120.0
 KEPT = 3
 """Versions of a model that a worker keeps in memory."""
 said = logging.getLogger("tidegate.serving")
+
+
+class Fetch(threading.Thread):
+    """Fetches a package by a process of its own, which may hang; `fault` says why it did not come."""
+
+    def __init__(self, home: Home, model: str, version: int, digest: str) -> None:
+        super().__init__(name=f"fetch {model} {version}", daemon=True)
+        words = [sys.executable, "-m", "serving.fetch", str(home.root), str(home.state), model, digest]
+        self.words, self.fault = [*words, str(version)], ""
+
+    def run(self) -> None:
+        """Ask, for two minutes at most."""
+        try:
+            done = subprocess.run(self.words, capture_output=True, text=True, timeout=FETCH, check=False)
+            self.fault = done.stderr.strip()[-300:] if done.returncode else ""
+        except subprocess.TimeoutExpired:
+            self.fault = f"a registry that does not answer within {FETCH:.0f} s"
 
 
 class Follower(threading.Thread):
@@ -60,6 +78,7 @@ class Follower(threading.Thread):
         self._over, self._beaten = threading.Event(), 0.0
         self._owed: set[str] = set()
         self._kept: dict[tuple[str, str], Hosted] = {}
+        self._fetching: dict[str, Fetch] = {}
 
     # -- the loop -----------------------------------------------------------------------
     def run(self) -> None:
@@ -87,7 +106,7 @@ class Follower(threading.Thread):
         plans = self._read()
         for name, plan in plans.items():
             lane = self.lanes[name]
-            late = lane.fault and time.monotonic() - lane.tried > AGAIN
+            late = lane.fault and (time.monotonic() - lane.tried > AGAIN or self._come(plan))
             if plan.revision != lane.revision or late:
                 self._switch(lane, plan)
             elif name in self._owed:
@@ -99,19 +118,30 @@ class Follower(threading.Thread):
         for lane in self.lanes.values():
             lane.log.tick()
 
+    def _come(self, plan: ServingPlan) -> bool:
+        """Whether a package that was being fetched has come, or will not."""
+        going = self._fetching.get(plan.champion_digest or "")
+        return going is not None and not going.is_alive()
+
     def _read(self) -> dict[str, ServingPlan]:
         try:
             if self._control is None:
                 self._control = open_control(self.home.state)
             plans = Plans(self._control, self.namespace)
             found = {name: plans.get(name) for name in self.lanes}
-            self.keys = {k.digest: (k.name, ROLES[k.role]) for k in ApiKeys(self._control, self.namespace).running()}
+            keys = {k.digest: (k.name, ROLES[k.role]) for k in ApiKeys(self._control, self.namespace).running()}
+            if keys != self.keys:
+                self._write(self._keys_file, {d: [name, list(rights)] for d, (name, rights) in keys.items()})
+            self.keys = keys
             self.up = True
             return found
         except (StoreError, OSError) as fault:
             if self.up or self._control is None:
                 said.error("control cannot be read, so the last plans are followed: %s", fault)
             self.up = False
+            if not self.keys:
+                known = self._kept_in(self._keys_file)
+                self.keys = {d: (str(v[0]), tuple(v[1])) for d, v in known.items() if isinstance(v, list)}
             # Without control's word only lanes that have nothing yet take the file's.
             return {n: p for n, p in self._remembered().items() if n in self.lanes and self.lanes[n].hosted is None}
 
@@ -156,18 +186,28 @@ class Follower(threading.Thread):
         """The package from the local folder; what is not there is fetched by a process that may hang by itself."""
         folder = self.home.state / "packages" / model / digest
         if not folder.is_dir():
-            words = [sys.executable, "-m", "serving.fetch", str(self.home.root), str(self.home.state), model, digest]
-            try:
-                done = subprocess.run(
-                    [*words, str(version)], capture_output=True, text=True, timeout=FETCH, check=False
-                )
-            except subprocess.TimeoutExpired:
-                raise IntegrityError(f"package of version {version} of {model}", "a registry that answers",
-                                     f"none within {FETCH:.0f} s", "mend the registry") from None  # fmt: skip
-            if done.returncode:
-                raise IntegrityError(f"package of version {version} of {model}", "a local copy, or one in the registry",
-                                     done.stderr.strip()[-300:] or "neither", "tidegate rollback")  # fmt: skip
+            self._fetch(folder, model, version, digest)
         return load(folder.resolve(), digest)
+
+    def _fetch(self, folder: Path, model: str, version: int, digest: str) -> None:
+        """Ask the registry beside the loop, which has keys and other models to look after.
+
+        Raises
+        ------
+        IntegrityError
+            Until it has come: the plan is tried again.
+        """
+        thing = f"package of version {version} of {model}"
+        going = self._fetching.get(digest)
+        if going is None:
+            going = self._fetching[digest] = Fetch(self.home, model, version, digest)
+            going.start()
+        if going.is_alive():
+            raise IntegrityError(thing, "a local copy", "none; it is being fetched", "wait, or tidegate rollback")
+        del self._fetching[digest]
+        if not folder.is_dir():
+            raise IntegrityError(thing, "a local copy, or one in the registry", going.fault or "neither",
+                                 "mend the registry, or tidegate rollback")  # fmt: skip
 
     def _say(self, lane: Lane, plan: ServingPlan) -> None:
         name, hosted = lane.model.name, lane.hosted
@@ -189,21 +229,35 @@ class Follower(threading.Thread):
     def _file(self) -> Path:
         return self.home.state / "serving" / "plans.json"
 
+    @property
+    def _keys_file(self) -> Path:
+        return self.home.state / "serving" / "keys.json"
+
     def _remember(self, plan: ServingPlan) -> None:
-        kept = {n: asdict(p) for n, p in self._remembered().items()} | {plan.model: asdict(plan)}
-        new = self._file.with_suffix(f".{os.getpid()}")
-        try:
-            new.parent.mkdir(parents=True, exist_ok=True)
-            new.write_text(json.dumps(kept))
-            os.replace(new, self._file)
-        except OSError as fault:
-            said.warning("the plan is not remembered: %s", fault)
+        self._write(self._file, {n: asdict(p) for n, p in self._remembered().items()} | {plan.model: asdict(plan)})
 
     def _remembered(self) -> dict[str, ServingPlan]:
         try:
-            return {n: ServingPlan(**p) for n, p in json.loads(self._file.read_text()).items()}
-        except (OSError, ValueError, TypeError, AttributeError):
+            return {n: ServingPlan(**p) for n, p in self._kept_in(self._file).items()}
+        except TypeError:
             return {}
+
+    def _write(self, file: Path, body: dict[str, Any]) -> None:
+        new = file.with_suffix(f".{os.getpid()}")
+        try:
+            new.parent.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+                json.dump(body, out)
+            os.replace(new, file)
+        except OSError as fault:
+            said.warning("%s is not remembered: %s", file.name, fault)
+
+    def _kept_in(self, file: Path) -> dict[str, Any]:
+        try:
+            found = json.loads(file.read_text())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
 
 __all__ = ["Follower"]

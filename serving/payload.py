@@ -29,7 +29,7 @@ JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.par
 INT64 = 2**63 - 1
 YEARS = (1700, 2250)
 """Instants outside cannot be computed with in nanoseconds."""
-EXPANDED = 64
+EXPANDED = 4
 """A Parquet body may unpack to this many times the largest body."""
 
 
@@ -204,20 +204,42 @@ class Payload:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        most = EXPANDED * self.max_body
+        large = Refused(413, f"the Parquet file: expected at most {most} bytes when unpacked. Next: send fewer rows")
         try:
-            file = pq.ParquetFile(io.BytesIO(body))
+            schema = pq.read_schema(io.BytesIO(body))
+            wanted = self._flat(schema)
+            texts = [n for n in wanted if pa.types.is_string(schema.field(n).type)]
+            file = pq.ParquetFile(io.BytesIO(body), read_dictionary=texts)
             self._count(file.metadata.num_rows)
-            groups = (file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
-            if sum(groups) > EXPANDED * self.max_body:
-                raise Refused(413, "the Parquet file: expected fewer bytes when unpacked. Next: send fewer rows")
-            frame = file.read().to_pandas()
-        except (pa.ArrowException, OSError, ValueError) as fault:
+            groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+            if sum(g.column(k).total_uncompressed_size for g in groups for k in range(g.num_columns)) > most:
+                raise large
+            table = file.read(columns=wanted)
+            if sum(_unpacked(table[n]) for n in wanted) > most:
+                raise large
+            frame = table.to_pandas()
+        except (pa.ArrowException, OSError, ValueError, KeyError) as fault:
             raise Refused(400, f"the body: expected a Parquet file, found {type(fault).__name__}") from None
         records: list[dict[str, Any]] = frame.astype("object").where(frame.notna(), None).to_dict(orient="records")
         return [
             {k: v.isoformat() if isinstance(v, datetime) else v for k, v in r.items() if k != "__index_level_0__"}
             for r in records
         ]
+
+    def _flat(self, schema: Any) -> list[str]:
+        """The columns of a Parquet file that are read: known ones, each once, of plain values."""
+        names = [n for n in schema.names if n != "__index_level_0__"]
+        if len(set(names)) < len(names):
+            raise Refused(400, "the Parquet file: expected every column once. Next: remove one")
+        for name in names:
+            if name not in self.dataset.columns and self.serving.extra_columns == "refuse":
+                do = did_you_mean(name, self.names, "leave it out")
+                raise Refused(400, f"the Parquet file: expected columns of dataset {self.dataset.name}, "
+                                   f"found {name[:60]!r}. Next: {do}")  # fmt: skip
+            if schema.field(name).type.num_fields:
+                raise Refused(400, f"the Parquet file: {name[:60]}: expected plain values, found nested ones")
+        return [n for n in names if n in self.dataset.columns]
 
     def _typed(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """CSV has only text: read as the contract's types, as a batch from a CSV file is."""
@@ -379,6 +401,17 @@ def _by_column(name: str, columns: dict[str, Any]) -> list[dict[str, Any]]:
     return [{k: v[i] for k, v in columns.items()} for i in range(count)]
 
 
+def _unpacked(values: Any) -> int:
+    """Bytes of a column as single values."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_dictionary(values.type):
+        return int(values.nbytes)
+    parts = (pc.sum(pc.take(pc.binary_length(c.dictionary), c.indices)).as_py() or 0 for c in values.chunks)
+    return sum(map(int, parts))
+
+
 def _lenient(body: bytes) -> Any:
     """JSON with NaN, as Python's own writer and MLflow's client write a missing number."""
 
@@ -389,9 +422,11 @@ def _lenient(body: bytes) -> Any:
             )
 
     try:
-        return json.loads(body, parse_constant=constant)
-    except (ValueError, UnicodeDecodeError) as fault:
-        words = str(fault)[:100] if isinstance(fault, json.JSONDecodeError) else type(fault).__name__
+        found = json.loads(body, parse_constant=constant)
+        msgspec.json.encode(found)  # half a character, or a number of a thousand digits, is refused here
+        return found
+    except (ValueError, OverflowError) as fault:
+        words = str(fault)[:100] if isinstance(fault, json.JSONDecodeError) else "what no JSON may hold"
         raise Refused(400, f"the body: expected JSON, found {words}. Next: mend it") from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
+import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -17,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from serving.app import Gateway, Gone, told
+from serving.app import Gateway, Gone, place_of, told
 from serving.exposition import exposition
 from serving.follower import Follower
 from serving.gauges import Gauges
@@ -27,6 +28,10 @@ from serving.payload import Refused
 from tidegate.steps.labels import class_order
 
 JSON = "application/json"
+FIRST, SKEW = 946_684_800.0, 300.0
+"""Seconds of the year 2000, and what a caller's clock may be ahead."""
+LARGEST = 1e300
+said = logging.getLogger("tidegate.serving")
 
 
 class LabelGiven(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -138,7 +143,15 @@ class Routes:
         try:
             lane = self._one(request)
             caller = gateway.allowed(request.url.path, headers, "label")
-            given = await self._labels(lane, await gateway.body(headers, request.receive))
+            if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
+                raise Refused(415, "the labels: expected application/json. Next: set the Content-Type header")
+            if gateway.busy >= gateway.settings.concurrency:
+                raise Refused(429, "the gateway: expected fewer requests at once. Next: try again", retry=1)
+            gateway.busy += 1
+            try:
+                given = await self._labels(lane, await gateway.body(headers, request.receive), began)
+            finally:
+                gateway.busy -= 1
             known = [(g.inference_id, g.row_id, g.label, _nanos(g.known_at, began)) for g in given.labels]
             stored = lane.log.labels(known, began, caller)
             if stored:
@@ -148,12 +161,16 @@ class Routes:
             return Response(told(fault), fault.status, {"retry-after": str(fault.retry)} if fault.retry else None, JSON)
         except Gone:
             return _problem(400, "the body: expected all of it, found the caller gone")
+        except Exception as fault:  # ours: the caller sends them again
+            said.error("labels failed: %s", place_of(fault))
+            self._note(request, began, at, 500)
+            return _problem(500, "the labels: expected to be taken, found a fault of the gateway. Next: tell its owner")
         if not stored:
             return _problem(503, "the log: expected room for labels, found none. Next: send them again later",
                             {"retry-after": "60"})  # fmt: skip
         return _json({"accepted": len(known)})
 
-    async def _labels(self, lane: Lane, body: bytes) -> LabelsGiven:
+    async def _labels(self, lane: Lane, body: bytes, began: int) -> LabelsGiven:
         try:
             given = self._decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
@@ -166,9 +183,12 @@ class Routes:
             if (one.inference_id is None) == (one.row_id is None):
                 raise Refused(400, f"label {i}: expected either inference_id or row_id. Next: give one of them")
             if lane.model.kind == "regression":
-                fits = isinstance(one.label, int | float) and not isinstance(one.label, bool)
+                value = one.label
+                fits = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
             else:
                 fits = (type(one.label), one.label) in allowed
+            if not isinstance(one.known_at, UnsetType) and not FIRST < one.known_at.timestamp() < began / 1e9 + SKEW:
+                raise Refused(400, f"label {i}: known_at: expected a moment from 2000 to now. Next: correct it")
             if not fits:
                 words = "a finite number" if lane.model.kind == "regression" else (
                     f"one of {', '.join(str(c) for c in class_order(lane.model))}")  # fmt: skip

@@ -209,3 +209,62 @@ def test_a_port_that_is_taken_is_one_line(tastings):
     assert done.returncode == 2
     assert "one that is free" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def parquet_of(table, **more):
+    import pyarrow.parquet as pq
+
+    out = io.BytesIO()
+    pq.write_table(table, out, **more)
+    return out.getvalue()
+
+
+def test_a_parquet_file_that_unpacks_to_much_costs_little(shared, row):
+    import psutil
+    import pyarrow as pa
+
+    worker = psutil.Process(shared.process.pid)
+    before = worker.memory_info().rss
+    rows = 500
+    columns = {k: pa.array([v] * rows) for k, v in row.items() if k != "tasted_at"}
+    bombs = [
+        columns | {"cellar": pa.array(["x" * 2**20] * rows)},
+        columns | {"note": pa.array(["x" * 2**20] * rows)},
+        {**{k: v.slice(0, 1) for k, v in columns.items()}, "hue": pa.array([[1.0] * 3_000_000])},
+    ]
+    for bomb in bombs:
+        body = parquet_of(pa.table(bomb), compression="zstd")
+        answer = shared.http.post(f"{shared.url}/invocations", data=body,
+                                  headers={"content-type": "application/vnd.apache.parquet"})  # fmt: skip
+        assert answer.status_code in (400, 413), answer.text
+    twice = pa.Table.from_arrays([*columns.values(), columns["hue"]], names=[*columns, "hue"])
+    answer = shared.http.post(f"{shared.url}/invocations", data=parquet_of(twice),
+                              headers={"content-type": "application/vnd.apache.parquet"})  # fmt: skip
+    assert "every column once" in answer.json()["message"]
+    assert worker.memory_info().rss < before + 300e6
+
+
+def test_half_a_character_is_refused_wherever_it_stands(shared, row):
+    good = json.dumps(row)
+    for body in ['{"dataframe_records":[{"\\ud800":1}]}', '{"\\ud800":[]}', '{"inputs":{"\\ud800":[1]}}',
+                 '{"dataframe_split":{"columns":["\\ud800"],"data":[[1]]}}',
+                 '{"dataframe_records":[' + good + '],"ids":["\\ud800"]}',
+                 '{"inputs":[{"alcohol":' + "9" * 5000 + "}]}"]:  # fmt: skip
+        answer = shared.http.post(f"{shared.url}/invocations", data=body, headers={"content-type": "application/json"})
+        assert answer.status_code == 400, (body[:60], answer.text)
+
+
+def test_labels_from_no_time_or_another_page_are_refused(shared):
+    known = "019a0000-0000-7000-8000-000000000000"
+    for at in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2400-01-01T00:00:00Z"):
+        answer = shared.post("/labels", {"labels": [{"inference_id": known, "label": "first", "known_at": at}]})
+        assert (answer.status_code, "known_at" in answer.json()["message"]) == (400, True)
+    body = json.dumps({"labels": [{"inference_id": known, "label": "first"}]})
+    plain = shared.http.post(f"{shared.url}/labels", data=body, headers={"content-type": "text/plain"})
+    assert plain.status_code == 415
+    kind = {"content-type": "application/json"}
+    for path in ("/labels", "/invocations"):
+        page = shared.http.post(f"{shared.url}{path}", data=body, headers={**kind, "origin": "https://evil.example"})
+        assert page.status_code == 403
+    ours = shared.http.post(f"{shared.url}/labels", data=body, headers={**kind, "origin": "http://localhost:3000"})
+    assert ours.status_code == 200
