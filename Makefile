@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3,$(if $(shell com
 PY := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: aa car-loan lab lab-full ci-models permuted demo test test-slow check faults bench bench-quick lint types imports doctest clean lock help
+.PHONY: bench-serving aa car-loan lab lab-full ci-models permuted demo test test-slow check faults bench bench-quick lint types imports doctest clean lock help
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -43,7 +43,7 @@ imports: $(READY)
 	@.venv/bin/lint-imports
 
 doctest: $(READY)
-	@$(PY) -m pytest -q --doctest-modules --ignore=tidegate/adapters/migrations tidegate
+	@$(PY) -m pytest -q --doctest-modules --ignore=tidegate/adapters/migrations tidegate serving
 
 faults: $(READY) ## Every row of the fault catalogue that has a test, a line each
 	@$(PY) tests/faults.py
@@ -53,8 +53,16 @@ bench: $(READY) ## Measure, beside the peers; writes var/bench and docs/benchmar
 	@$(PY) benchmarks/night.py
 	@$(PY) benchmarks/drift.py
 	@$(PY) benchmarks/history.py
+	@PYTHONPATH=. $(PY) benchmarks/gateway.py
 	@$(PY) benchmarks/page.py --date $$(date +%F) > var/bench/benchmarks.md
 	@cp var/bench/benchmarks.md docs/benchmarks.md
+
+bench-serving: $(READY) ## The gateway beside MLflow's server and FastAPI; kills and switches under load (40 min; ARGS="--rounds 1")
+	@$(PY) examples/flights/prepare.py var/flights
+	@PYTHONPATH=. $(PY) benchmarks/gateway.py $(ARGS)
+	@PYTHONPATH=. $(PY) benchmarks/switching.py
+	@PYTHONPATH=. $(PY) benchmarks/kill_loop.py --loops 200 --durability buffered --out var/bench/kill_buffered.json
+	@PYTHONPATH=. $(PY) benchmarks/kill_loop.py --loops 200 --durability sync --out var/bench/kill_sync.json
 
 bench-quick: $(READY) ## The cheaper peers at 100,000 and 1,000,000 rows; writes var/bench/drift-quick.json (6 min)
 	@$(PY) benchmarks/drift.py --quick

@@ -59,7 +59,9 @@ class Caller(asyncio.Protocol):
             self.done.set_result(None)
 
 
-async def load(host: str, port: int, path: str, connections: int, seconds: float, bodies: list[bytes]) -> dict[str, object]:
+async def load(
+    host: str, port: int, path: str, connections: int, seconds: float, bodies: list[bytes]
+) -> dict[str, object]:
     """Latencies in seconds, and answers by status."""
     head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: "
     requests = [f"{head}{len(b)}\r\n\r\n".encode() + b for b in bodies]

@@ -39,8 +39,9 @@ def prepare(folder: Path) -> Home:
         path = folder / "configs" / name
         found = yaml.safe_load(path.read_text())
         if name.startswith("models"):
-            plain = found | {"name": "plain", "estimator": {k: v for k, v in found["estimator"].items() if k != "features"},
-                             "features": [f for f in found["features"] if f != "scheduled"]}  # fmt: skip
+            own = {k: v for k, v in found["estimator"].items() if k != "features"}
+            features = [f for f in found["features"] if f != "scheduled"]
+            plain = found | {"name": "plain", "estimator": own, "features": features}
             plain["gate"] = {k: v for k, v in found["gate"].items() if k != "baseline"}
             (folder / "configs" / "models" / "plain.yaml").write_text(yaml.safe_dump(plain, sort_keys=False))
     stores = open_stores(home)

@@ -14,10 +14,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from serving.hosted import host
+from serving.hosted import Hosted, host
 from serving.lane import Lane
 from tidegate.adapters.acks import Acks
 from tidegate.adapters.apikeys import ROLES, ApiKeys
@@ -33,6 +33,8 @@ BEAT = 2.0
 AGAIN = 15.0
 """Seconds after which a version that could not be loaded is tried once more."""
 FETCH = 120.0
+KEPT = 3
+"""Versions of a model that a worker keeps in memory."""
 said = logging.getLogger("tidegate.serving")
 
 
@@ -57,6 +59,7 @@ class Follower(threading.Thread):
         self._control: Control | None = None
         self._over, self._beaten = threading.Event(), 0.0
         self._owed: set[str] = set()
+        self._kept: dict[tuple[str, str], Hosted] = {}
 
     # -- the loop -----------------------------------------------------------------------
     def run(self) -> None:
@@ -121,9 +124,7 @@ class Follower(threading.Thread):
             self._say(lane, plan)
             return
         try:
-            package = self._package(name, plan.champion, plan.champion_digest)
-            smoke_test(package)
-            fresh = host(package, lane.dataset, lane.model, lane.payload.columns, plan.champion, plan.revision)
+            fresh = self._hosted(lane, plan.champion, plan.champion_digest, plan.revision)
         except Exception as fault:  # whatever a package may provoke: the version in place goes on answering
             lane.fault = " ".join(f"{fault}".split()) or type(fault).__name__
             lane.why, lane.revision = f"version {plan.champion} cannot be served: {lane.fault}", plan.revision
@@ -136,6 +137,20 @@ class Follower(threading.Thread):
         self._say(lane, plan)
         if self.up:
             self._remember(plan)
+
+    def _hosted(self, lane: Lane, version: int, digest: str, revision: int) -> Hosted:
+        """A version that is loaded and smoke-tested; the last ones stay in memory, so that going back takes no time."""
+        known = self._kept.pop((lane.model.name, digest), None)
+        if known is None:
+            package = self._package(lane.model.name, version, digest)
+            smoke_test(package)
+            known = host(package, lane.dataset, lane.model, lane.payload.columns, version, revision)
+        fresh = replace(known, version=version, revision=revision)
+        self._kept[lane.model.name, digest] = fresh
+        mine = [k for k in self._kept if k[0] == lane.model.name]
+        for old in mine[:-KEPT]:
+            del self._kept[old]
+        return fresh
 
     def _package(self, model: str, version: int, digest: str) -> Loaded:
         """The package from the local folder; what is not there is fetched by a process that may hang by itself."""

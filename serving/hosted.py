@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from tidegate.adapters.fastscorer import Prepared, prepare
 
+from tidegate.adapters.environment import environment_digest
+from tidegate.adapters.fastscorer import Prepared, prepare
 from tidegate.adapters.packages import Loaded
 from tidegate.config.dataset import Dataset
 from tidegate.config.model import Model
@@ -98,14 +96,9 @@ def _classes(model: Model) -> tuple[Any, ...]:
     return tuple(sorted(classes, key=lambda c: c == model.label.positive) if model.kind == "binary" else classes)
 
 
-@lru_cache(maxsize=1)
 def environment() -> str:
-    """A short digest of Python and the libraries that scores depend on."""
-    import importlib.metadata as meta
-
-    names = ("scikit-learn", "numpy", "pandas", "scipy", "pyarrow", "treelite")
-    words = [platform.python_version(), *(f"{n}=={meta.version(n)}" for n in names)]
-    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
+    """A short digest of Python and the libraries that scores depend on: the one that a replay compares with."""
+    return environment_digest()
 
 
 __all__ = ["Answer", "Hosted", "environment", "host"]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidegate.adapters.inferencelog import Answered, InferenceLog
-
 from serving.gauges import (
     DROPPED,
     FIRST_CONFIDENCE,
@@ -22,6 +20,7 @@ from serving.gauges import (
 )
 from serving.hosted import Answer, Hosted, environment
 from serving.payload import Payload
+from tidegate.adapters.inferencelog import Answered, InferenceLog
 from tidegate.config.dataset import Dataset
 from tidegate.config.model import Model
 from tidegate.config.project import Project

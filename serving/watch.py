@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.gauges import Gauges, Seen
+from serving.gauges import Gauges, Seen, bucket_of
 from serving.lane import Lane
 from tidegate.config.home import Home
 from tidegate.errors import TidegateError
@@ -62,17 +62,22 @@ class Watch:
 
     def _tell(self, lane: Lane, seen: Seen, seconds: float) -> None:
         from tidegate.steps.service import LastMinute, service_alarm
-
         from tidegate.steps.stores import open_stores
 
         minute = LastMinute(
             requests=seen.requests, failed=seen.of("failed"), throttled=seen.of("throttled"),
-            p99=seen.quantile(0.99), seconds=seconds,
+            p99=seen.quantile(0.99), seconds=seconds, refused=seen.of("refused"), slow=_slow(lane, seen),
         )  # fmt: skip
         try:
             service_alarm(open_stores(self.home), lane.model, minute, datetime.now(UTC))
         except TidegateError as fault:
             said.warning("%s: the last minute could not be judged: %s", lane.model.name, fault)
+
+
+def _slow(lane: Lane, seen: Seen) -> int | None:
+    """Answers that surely took longer than the declared p99; None where none is declared."""
+    limit = lane.model.serving.max_p99
+    return None if limit is None else int(seen.latencies[bucket_of(int(limit.total_seconds() * 1e9)) + 1 :].sum())
 
 
 __all__ = ["Watch"]

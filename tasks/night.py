@@ -9,8 +9,8 @@ from prefect.cache_policies import NO_CACHE
 
 from tidegate.config.home import Home
 from tidegate.config.model import Model
+from tidegate.steps import collect, estimate, labels, measure, score, served, service, skew, watch
 from tidegate.steps import decide as deciding
-from tidegate.steps import estimate, labels, measure, score, watch
 from tidegate.steps import ingest as ingesting
 from tidegate.steps.stores import Stores, open_stores
 from tidegate.verdicts import Alarm, Decision, Verdict
@@ -45,13 +45,17 @@ def score_batch(home: Home, model_name: str, window: str, now: datetime) -> int 
 
 @task(cache_policy=NO_CACHE)
 def watch_window(home: Home, model_name: str, window: str, now: datetime) -> list[Alarm]:
-    """Take in the labels that arrived, measure what they make mature, estimate the rest, compare with the reference.
+    """Take in what was served and labelled, measure what has matured, estimate the rest, compare with the reference.
 
     One task and not three: a task run costs more than these steps do.
     """
     stores, model, night = at(home, model_name, window)
+    collect.collect(stores, model, now)
+    service.measure_service(stores, model, night, now)
+    skew.replay_served(stores, model, night, now)
     labels.collect_labels(stores, model, night, now)
     measure.measure(stores, model, night, now)
+    served.measure_served(stores, model, night, now)
     estimate.estimate(stores, model, night, now)
     return watch.watch(stores, model, night, now)
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 Outcome = Literal["pass", "fail", "inconclusive"]
 Severity = Literal["page", "ticket", "digest"]
 Kind = Literal["sudden", "gradual", "harm", "fault"]
-Cause = Literal["upstream", "population", "concept", "model", "improvement"]
+Cause = Literal["upstream", "population", "concept", "model", "service", "improvement"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Signal:
     Parameters
     ----------
     monitor : str
-        ``feature``, ``prediction``, ``label``, ``performance``, ``volume`` or ``quality``.
+        ``feature``, ``prediction``, ``label``, ``performance``, ``volume``, ``quality`` or ``service``.
     subject : str
         A column, a metric or ``rows``; of a segment, ``distance [origin=JFK]``.
     value, low, high : float

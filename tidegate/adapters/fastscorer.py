@@ -92,7 +92,7 @@ class Prepared:
         frame = design(self.table(rows), self.package.spec, self.package.features)
         if tuple(frame.columns) != self.designed or kinds_of(frame) != self._made_kinds:
             raise UnsuitedError("its function made other columns of these rows than of the probe's")
-        return list(frame.itertuples(index=False, name=None))
+        return list(zip(*(column.tolist() for _, column in frame.items()), strict=True))
 
     def by_package(self, rows: Sequence[Sequence[Any]]) -> Floats:
         """The same by the package itself."""

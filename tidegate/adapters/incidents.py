@@ -58,6 +58,31 @@ class Incidents:
             self._store(c, found, rules, window, owner, known_at)
         return list(found.alarms)
 
+    def at_once(
+        self,
+        signals: Sequence[Signal],
+        rules: Rules,
+        window: str,
+        *,
+        owner: str,
+        freezes: Sequence[Freeze] = (),
+        known_at: datetime,
+    ) -> list[Alarm]:
+        """Judge signals of a window that is not over, and store what is new of them; the window's night comes yet.
+
+        Returns the alarms that are new: said again the same minute after, they are none.
+        """
+        with self.control.write(durable=True) as c:
+            standing = replace(self._standing(c, rules, window, freezes), judged=False)
+            found = judge(signals, standing, rules, window, between=True)
+            store_alarms(c, self.namespace, rules.model, owner, found.alarms, known_at)
+            for incident in found.incidents:
+                if incident not in standing.incidents:
+                    self._swap(c, incident, owner, known_at)
+            for event in found.events:
+                self._append(c, event, owner, known_at)
+        return list(found.alarms)
+
     def standing(self, rules: Rules, window: str, freezes: Sequence[Freeze] = ()) -> Standing:
         """What is known when a model's window is judged."""
         with self.control.read() as c:

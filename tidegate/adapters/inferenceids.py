@@ -10,11 +10,13 @@ from uuid import UUID
 
 _turn = threading.Lock()
 _pool: list[int] = []
+BACK = 10_000
+"""Milliseconds that the clock may go back while ids still rise; by more, it was set, and ids tell the new time."""
 _last = [0, 0]  # milliseconds and counter of the newest id
 
 
 def new_ids(n: int, now_ns: int) -> list[str]:
-    """`n` ids of a moment, each above all that this process made before, even when the clock goes back.
+    """`n` ids of a moment, each above all that this process made before, even when the clock goes back a little.
 
     The 12 bits after the version count within a millisecond, from a random start (RFC 9562, 6.2, method 1); the other
     62 are random.
@@ -22,6 +24,8 @@ def new_ids(n: int, now_ns: int) -> list[str]:
     out = []
     with _turn:
         ms, count = _last
+        if now_ns // 1_000_000 < ms - BACK:
+            ms = 0
         for _ in range(n):
             if len(_pool) < 2:
                 _pool.extend(unpack("<512Q", os.urandom(4096)))

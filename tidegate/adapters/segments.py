@@ -164,7 +164,16 @@ def _seal(path: Path) -> None:
     path.rename(path.with_name(sealed_name(path.name, rows)))
 
 
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
 __all__ = [
     "COUNTS", "LOCK", "Segment", "base_of", "claim", "frame", "header", "records", "recover", "sealed",
-    "sealed_name", "waiting", "writers",
+    "sealed_name", "sync_folder", "waiting", "writers",
 ]  # fmt: skip

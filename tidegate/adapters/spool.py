@@ -17,7 +17,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from tidegate.adapters.counterpage import ADMITTED, DROPPED, ENDED, LOST, STORED, CounterPage, Counts
-from tidegate.adapters.segments import COUNTS, HEADER, LARGEST, LOCK, frame, header, sealed_name, waiting
+from tidegate.adapters.segments import COUNTS, HEADER, LARGEST, LOCK, frame, header, sealed_name, sync_folder, waiting
 from tidegate.config.serving import LogSettings
 
 PATIENCE = 0.1
@@ -234,7 +234,7 @@ class Spool:
             return False
         self._own, self._lock_fd, self._page = self.folder / name, held, page
         if self._durable:
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
         return True
 
     def _open(self, now: int) -> bool:
@@ -248,7 +248,7 @@ class Spool:
             if os.pwrite(made, header(self._page.slots[STORED], now), 0) != HEADER.size:
                 raise OSError("no space left for a segment")
             if self._durable:
-                _sync_folder(self._own)
+                sync_folder(self._own)
         except OSError as fault:
             self.fault = str(fault)
             if made >= 0:
@@ -289,16 +289,8 @@ class Spool:
                 left.append((path, rows))
         if self._durable and self._own and len(left) < len(self._unsealed):
             with suppress(OSError):
-                _sync_folder(self._own)
+                sync_folder(self._own)
         self._unsealed = left
-
-
-def _sync_folder(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 __all__ = ["Spool", "spool_folder"]

@@ -29,6 +29,7 @@ def by_cause(signals: Sequence[Graded], features: int, standing: Mapping[str, Ca
     - ``population``: features drift; prediction and performance may follow.
     - ``concept``: performance or labels move without features, or outcomes stay worse than estimated.
     - ``model``: the prediction moves alone.
+    - ``service``: latency, errors, skew: told apart from all that rows and labels say.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ def by_cause(signals: Sequence[Graded], features: int, standing: Mapping[str, Ca
 
 def causes(signals: Sequence[Signal], features: int, standing: Mapping[str, Cause]) -> list[Cause]:
     """The suspected cause of each signal, by the rules of `by_cause`."""
-    worse = [s for s in signals if s.worse]
+    worse = [s for s in signals if s.worse and s.monitor != "service"]
     source = _of_the_source(worse, features)
     columns = {s.column for s in source}
     began = min((s.since for s in source), default="")
@@ -58,6 +59,8 @@ def causes(signals: Sequence[Signal], features: int, standing: Mapping[str, Caus
         consequence = bool(source) and s.since >= began and (s.monitor != "feature" or s.column in columns)
         if not s.worse:
             out.append("improvement")
+        elif s.monitor == "service":
+            out.append("service")
         elif known is not None:
             out.append(known)
         elif s.key in of_source or consequence:

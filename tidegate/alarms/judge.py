@@ -15,7 +15,7 @@ from tidegate.decision.effect import PER_ROW
 from tidegate.verdicts import Alarm, Cause, Effect, Severity, Signal
 
 
-def judge(signals: Sequence[Signal], standing: Standing, rules: Rules, window: str) -> Judged:
+def judge(signals: Sequence[Signal], standing: Standing, rules: Rules, window: str, *, between: bool = False) -> Judged:
     """What a model's signals on one window come to.
 
     Signals of one suspected cause are one alarm; those that cost most come first, which matters
@@ -36,6 +36,8 @@ def judge(signals: Sequence[Signal], standing: Standing, rules: Rules, window: s
         as they were, and what is new goes to the digest. One that is judged for the first time
         after a newer one pages for a fault only; the rest is a ticket at most, and no quiet
         night is counted.
+    between : bool
+        Between nights, on what cannot wait: no quiet night is counted.
 
     Returns
     -------
@@ -53,7 +55,9 @@ def judge(signals: Sequence[Signal], standing: Standing, rules: Rules, window: s
     for cause, found in sorted(groups.items(), key=lambda item: _order(_loudest(item[1]))):
         night.take(cause, sorted(found, key=_within))
     blind = any(g.signal.kind == "fault" for g in tonight)
-    if not (blind or night.late):  # without data nothing is known to be quiet; newer nights have been counted
+    if not (
+        blind or between or night.late
+    ):  # without data nothing is known to be quiet; newer nights have been counted
         night.calm()
     return Judged(tuple(night.alarms), tuple(night.incidents.values()), tuple(night.events))
 

@@ -19,6 +19,7 @@ CAUSES: dict[Cause, str] = {
     "population": "other cases come in than the model learned from",
     "concept": "the same inputs now lead to other outcomes",
     "model": "the model: its predictions moved although its inputs did not",
+    "service": "the service: what it runs on or in, not what the model learned",
     "improvement": "nothing to mend, it got better",
 }
 _HAPPENED = {
@@ -26,7 +27,9 @@ _HAPPENED = {
     "label": "outcomes changed",
     "volume": "number of rows is off",
     "quality": "data failed its checks",
+    "service": "the service answers badly",
 }
+_SERVICE = {"latency": "answers are slow", "errors": "requests fail", "skew": "served otherwise than in training"}
 _SHARES = {"missing": "missing share", "unseen": "share of unseen categories"}
 _NAMES = {"psi": "PSI", "ks": "KS", "js": "JS", "kl": "KL", "w1_sigma": "W1/σ", "infinite": "infinite values"}
 
@@ -77,6 +80,8 @@ def next_command(cause: Cause, first: Signal, model: str, dataset: str, incident
         return f"tidegate retrain {model} --reason {shlex.quote(why)}"
     if cause == "model":
         return f"tidegate lineage {model}"
+    if cause == "service":
+        return f"tidegate {'skew' if first.subject == 'skew' else 'service'} {model} --window {first.window}"
     return f"tidegate findings {model} {first.window}"
 
 
@@ -88,6 +93,8 @@ def _what(signals: Sequence[Signal]) -> str:
     if first.monitor == "feature":
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         return f"{_short(first.subject)}{more} {'drifted' if first.worse else 'came back'}"
+    if first.monitor == "service":
+        return _SERVICE.get(first.subject, _HAPPENED["service"])
     segment = first.subject.partition(" [")[2]
     return _HAPPENED.get(first.monitor, printable(first.monitor)) + (f" [{_short(segment)}" if segment else "")
 

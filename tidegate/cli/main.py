@@ -69,6 +69,7 @@ def furnish() -> typer.Typer:
         estimates,
         evidence,
         explain,
+        inferences,
         inspect,
         lab,
         mitigate,
@@ -80,10 +81,12 @@ def furnish() -> typer.Typer:
         rollback,
         run,
         serve,
+        service,
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    for room in (*rooms, mitigate, adjust, ci, decisions, estimates, policies, lab, serve, rollback):
+    more = (mitigate, adjust, ci, decisions, estimates, policies, lab, serve, rollback, inferences, service)
+    for room in (*rooms, *more):
         room.add_to(app)
     return app
 

@@ -9,6 +9,7 @@ import typer
 
 from tidegate.cli.output import Json, home_of, json_text
 from tidegate.cli.output import show as show_rows
+from tidegate.text import printable
 
 if TYPE_CHECKING:
     from serving.run import Listening
@@ -35,15 +36,20 @@ def serve(
 
 
 def _tell(home: Home, at: Listening) -> None:
+    from tidegate.errors import StoreError
     from tidegate.steps.stores import open_stores
 
-    stores = open_stores(home)
+    try:
+        plans = open_stores(home).plans
+        state = {n: f"version {v}" if (v := plans.get(n).champion) else f"no champion yet: tidegate retrain {n}"
+                 for n in at.models}  # fmt: skip
+    except StoreError as fault:
+        state = dict.fromkeys(at.models, "the last plan that is known")
+        typer.echo(f"control cannot be read, so the last plans are followed: {printable(str(fault))}", err=True)
     typer.echo(f"gateway on {at.url}, {at.workers} worker{'s' * (at.workers != 1)}; Ctrl-C stops it")
     for name in at.models:
-        champion = stores.plans.get(name).champion
         path = "/invocations" if len(at.models) == 1 else f"/models/{name}/invocations"
-        state = f"version {champion}" if champion else f"no champion yet: tidegate retrain {name}"
-        typer.echo(f"  {name}: {state}, POST {path}")
+        typer.echo(f"  {name}: {state[name]}, POST {path}")
     typer.echo(f"  API keys: {'asked for' if at.guarded else 'not asked for, as only this machine can reach it'}")
 
 

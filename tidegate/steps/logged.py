@@ -141,7 +141,8 @@ def _table(model: Model, about: tuple[Any, ...], requests: list[tuple[Any, ...]]
 
     values: dict[str, Any] = {
         "inference_id": ids, "caller_id": caller_ids, "row_id": row_ids,
-        "received_at": each(_at(r[0]) for r in requests), "latency_us": each(r[1] / 1000 for r in requests),
+        "received_at": each(_at(r[0]) for r in requests),
+        "latency_us": each(r[1] / 1000 if r[1] >= 0 else None for r in requests),
         "request_rows": each(r[3] for r in requests), "version": [version] * n, "package": [package] * n,
         "code": [code] * n, "environment": [environment] * n, "route": [route] * n, "source": [source] * n,
         "caller": [caller] * n, "trace": each(r[2] for r in requests), "sample": [sample] * n,

@@ -30,7 +30,9 @@ from tidegate.steps.measure import matured, nightly_tallies
 from tidegate.steps.observe import Observed, observe
 from tidegate.steps.score import scored_by
 from tidegate.steps.scores import FINDINGS, past_scores
+from tidegate.steps.service import service_signals
 from tidegate.steps.signals import drift_words, fault_signal, gap_signal, harm_signal, signal_of, size_of
+from tidegate.steps.skew import skew_signals
 from tidegate.steps.stores import Stores
 from tidegate.verdicts import Alarm, Cause, Finding, Outcome, Signal
 from tidegate.windows import Window
@@ -56,6 +58,7 @@ def watch(stores: Stores, model: Model, window: Window, now: datetime) -> list[A
         found, harms = _drift(stores, model, champion, window, now)
         signals += found
     signals += _harm(stores, model, window)
+    signals += [*service_signals(stores, model, window), *skew_signals(stores, model, window)]
     platform = stores.project.platform
     rules = rules_of(model, stores.project.dataset(model.dataset), platform)
     record_harms(stores, model, window, signals, harms, now)

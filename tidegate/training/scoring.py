@@ -24,12 +24,8 @@ def design(
     SourceError
         If the user's function raises, or does not keep each row in its place.
     """
-    frame: pd.DataFrame = batch.select(list(spec["features"])).to_pandas()
-    for name, kind in spec["features"].items():
-        if kind == "category":
-            frame[name] = frame[name].astype("category")
-        elif kind in ("boolean", "integer", "number"):
-            frame[name] = frame[name].astype("float64")
+    # Made at once: a frame whose columns are changed one by one costs a single row several milliseconds.
+    frame = pd.DataFrame({name: _column(batch[name], kind) for name, kind in spec["features"].items()}, copy=False)
     if features is None:
         return frame
     code, index = f"user code {spec['user']['features']}", frame.index
@@ -46,6 +42,14 @@ def design(
         # Sorted rows would be given one another's labels and scores.
         raise SourceError(code, "rows in the order they came in", "another order", "keep the frame's index")
     return made
+
+
+def _column(values: pa.ChunkedArray, kind: str) -> Any:
+    if kind == "category":
+        return pd.Categorical(values.to_pandas())
+    if kind in ("boolean", "integer", "number"):
+        return values.cast(pa.float64(), safe=False).to_numpy()
+    return values.to_pandas()
 
 
 def score(estimator: Any, frame: pd.DataFrame, spec: dict[str, Any]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ HEAVY = ("prefect", "mlflow", "great_expectations", "evidently", "pandas", "skle
 VERBS = (
     "ingest", "score", "nightly", "retrain", "approve", "reject", "freeze", "unfreeze", "evidence", "explain",
     "mitigate", "recalibrate", "ci", "replay", "status", "findings", "lineage", "report", "quarantine", "config",
-    "version", "decisions", "estimates", "labels", "policies",
+    "version", "decisions", "estimates", "labels", "policies", "inference", "served",
 )  # fmt: skip
 
 

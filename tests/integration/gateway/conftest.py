@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -103,7 +104,9 @@ def start(root, *words, wait=True, env=None, settings=""):
     command = [sys.executable, "-m", "tidegate.cli.main", "--home", str(root), "serve", "--port", str(port), *words]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), **(env or {})}
     with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=environment, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdout=out, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+        )
     served = Served(f"http://127.0.0.1:{port}", process, log)
     until = time.monotonic() + 90
     while wait:
@@ -136,10 +139,8 @@ def gateway():
 
 def kill_group(pid):
     """Workers whose parent was killed: they are of its own process group, made for them."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 @pytest.fixture(scope="session")

@@ -27,9 +27,13 @@ class Caller(threading.Thread):
         with requests.Session() as http:
             while not self.over.is_set():
                 try:
-                    answer = http.post(f"{self.served.url}/invocations", json={"dataframe_records": [self.row]}, timeout=30)
+                    answer = http.post(
+                        f"{self.served.url}/invocations", json={"dataframe_records": [self.row]}, timeout=30
+                    )
                     body = answer.json()
-                    self.seen.append((time.monotonic(), answer.status_code, body.get("version"), body.get("inference_ids")))
+                    self.seen.append(
+                        (time.monotonic(), answer.status_code, body.get("version"), body.get("inference_ids"))
+                    )
                 except requests.ConnectionError:
                     self.seen.append((time.monotonic(), 0, None, None))
 
@@ -106,7 +110,7 @@ def test_a_version_whose_bytes_were_changed_never_serves_and_the_old_one_goes_on
 @pytest.mark.fault(30)
 def test_it_starts_and_answers_with_control_and_registry_gone(gateway, versions, row):
     first = gateway(versions.root, "--workers", "1")
-    until(lambda: (versions.root / "var" / "serving" / "plans.json").exists())
+    until((versions.root / "var" / "serving" / "plans.json").exists)
     assert first.stop() == 0
     for name in ("control.db", "mlflow.db"):
         for path in (versions.root / "var").glob(f"{name}*"):
@@ -148,7 +152,7 @@ def test_a_full_disk_of_the_log_drops_and_counts_and_fails_no_request(gateway, v
 
 
 @pytest.mark.fault(41)
-@pytest.mark.parametrize("durability", ["buffered", "sync"])
+@pytest.mark.parametrize("durability", ["buffered", pytest.param("sync", marks=pytest.mark.slow)])
 def test_what_was_answered_is_stored_after_a_kill(gateway, versions, row, durability):
     served = gateway(versions.root, "--workers", "2", settings=f"serving: {{log: {{durability: {durability}}}}}\n")
     callers = [Caller(served, row) for _ in range(3)]
@@ -160,12 +164,15 @@ def test_what_was_answered_is_stored_after_a_kill(gateway, versions, row, durabi
     until(lambda: not psutil.pid_exists(served.process.pid) or served.process.poll() is not None)
     done = collect(versions.stores, versions.model, evening_of(versions.calendar.window("2024-01-09")))
     windows = [s.window for s in versions.stores.lake.many("served", "cultivars")]
-    stored = versions.stores.lake.read("served", "cultivars", windows, columns=["inference_id"])["inference_id"].to_pylist()
+    stored = versions.stores.lake.read("served", "cultivars", windows, columns=["inference_id"])[
+        "inference_id"
+    ].to_pylist()
     assert len(acknowledged) > 50
     assert acknowledged <= set(stored)
     assert len(stored) == len(set(stored)) == done.rows
 
 
+@pytest.mark.slow
 def test_workers_end_with_their_parent(gateway, versions):
     served = gateway(versions.root, "--workers", "2")
     workers = psutil.Process(served.process.pid).children(recursive=True)
@@ -174,6 +181,7 @@ def test_workers_end_with_their_parent(gateway, versions):
     until(lambda: not any(w.is_running() and w.status() != psutil.STATUS_ZOMBIE for w in workers))
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_replaced(gateway, versions, row):
     served = gateway(versions.root, "--workers", "2")
     until(lambda: len(versions.stores.acks.live("cultivars")) == 2)
@@ -181,3 +189,18 @@ def test_a_worker_that_dies_is_replaced(gateway, versions, row):
     os.kill(int(next(iter(before)).split("-")[0]), signal.SIGKILL)
     until(lambda: len({a.worker for a in versions.stores.acks.live("cultivars")} - before) == 1, 40)
     assert served.post("/invocations", {"dataframe_records": [row]}).status_code == 200
+
+
+@pytest.mark.slow
+def test_latency_above_the_declared_limit_opens_an_incident_within_a_minute(gateway, versions, row):
+    path = versions.root / "configs" / "models" / "cultivars.yaml"
+    path.write_text(path.read_text() + "serving: {max_p99: 0.00001s}\n")
+    served = gateway(versions.root, "--workers", "2")
+    for _ in range(60):
+        assert served.post("/invocations", {"dataframe_records": [row]}).status_code == 200
+
+    def opened():
+        served.post("/invocations", {"dataframe_records": [row]})
+        return any(i.cause == "service" for i in versions.stores.incidents.listed())
+
+    until(opened, 60)

@@ -13,7 +13,7 @@ import pytest
 
 from tidegate.adapters import spool as spooling
 from tidegate.adapters.counterpage import read_page
-from tidegate.adapters.segments import COUNTS, records, sealed, waiting, writers
+from tidegate.adapters.segments import COUNTS, FRAME, HEADER, records, sealed, waiting, writers
 from tidegate.adapters.spool import Spool
 from tidegate.config.serving import LogSettings
 
@@ -101,11 +101,12 @@ def test_a_torn_write_is_cut_off_and_what_follows_can_be_read(tmp_path: Path, mo
     assert spool.append(b"first", 1)
     whole = os.pwrite
     monkeypatch.setattr(spooling.os, "pwrite", lambda f, data, at: whole(f, data[:-3], at))
-    assert not spool.append(b"second", 1)
+    assert not spool.append(b"the second one", 1)
     monkeypatch.setattr(spooling.os, "pwrite", whole)
     assert spool.append(b"third", 1)
     spool.close()
     assert read(tmp_path) == [b"first", b"third"]
+    assert waiting(tmp_path) == HEADER.size + 2 * FRAME.size + len(b"firstthird")  # a full disk gets its bytes back
     assert not spool.append(b"late", 1)
     assert spool.counts().dropped == 2
 

@@ -85,3 +85,9 @@ def test_every_signal_has_exactly_one_cause(make, data):
     found = causes(signals, features=4)
     assert sorted(s for group in found.values() for s in group) == [s.subject for s in signals]
     assert all(found.values())
+
+
+def test_the_service_is_a_trouble_of_its_own_and_no_consequence(make, moved):
+    slow = replace(make.harm(), monitor="service", subject="latency")
+    assert causes([make.fault(), slow]) == {"upstream": {"batch"}, "service": {"latency"}}
+    assert causes([slow, moved]) == {"service": {"latency"}, "model": {"prediction"}}

@@ -188,6 +188,15 @@ def test_a_night_without_data_is_not_a_quiet_one(store, make):
     assert store.incidents[1].status == "open"
 
 
+def test_a_minute_between_nights_counts_no_quiet_night(store, make):
+    store.night(0, make.drift(0))
+    burst = replace(make.harm(1), monitor="service", subject="errors")
+    found = judge([burst], store.standing(make.day(1)), make.rules, make.day(1), between=True)
+    assert told(found.alarms) == [("page", "service")]
+    assert [i.cause for i in found.incidents] == ["service"], "the other incident is left as it is"
+    assert len(judge([burst], store.standing(make.day(1)), make.rules, make.day(1)).incidents) == 2
+
+
 @given(st.permutations(range(6)), st.data())
 def test_the_order_of_signals_does_not_matter(make, order, data):
     some = [make.drift(0), make.drift(0, "air_time"), make.harm(0), make.fault(0), make.drift(0, "score", "prediction"),

@@ -246,7 +246,7 @@ def test_what_a_package_refuses_is_refused_in_its_own_words(tmp_path):
 
 
 def test_what_a_users_function_makes_goes_through_treelite_and_is_not_light(flight):
-    package, rows = flight
+    package, _ = flight
     own = {**package.spec, "user": {"build": "shop.model:build", "features": "shop.model:features"}}
     made = prepare(Loaded(package.folder, "", own, package.estimator, lambda f: f.copy()), DATASET)
     assert made.fast
@@ -271,7 +271,10 @@ def test_what_cannot_be_fast_says_why_and_scores_by_the_package(tmp_path, flight
         )
 
     cases = [
-        (Loaded(package.folder, "", own, package.estimator, lambda f: f.assign(at=pd.Timestamp("2013"))), "feature at is"),
+        (
+            Loaded(package.folder, "", own, package.estimator, lambda f: f.assign(at=pd.Timestamp("2013"))),
+            "feature at is",
+        ),
         (Loaded(package.folder, "", own, package.estimator, lambda f: f.assign(more=1.0)), "other columns"),
         (kept(weighted), "weights"),
         (kept(linear, {"wind": "number"}), "LogisticRegression"),
