@@ -37,10 +37,15 @@ def serve(
 
 def _tell(home: Home, at: Listening) -> None:
     from tidegate.errors import StoreError
+    from tidegate.steps.reconcile import reconcile
     from tidegate.steps.stores import open_stores
 
     try:
-        plans = open_stores(home).plans
+        stores = open_stores(home)
+        plans = stores.plans
+        for name in at.models:
+            for line in reconcile(stores, stores.project.model(name), mirror=False).done:
+                typer.echo(printable(f"  {name}: {line}"))
         state = {n: f"version {v}" if (v := plans.get(n).champion) else f"no champion yet: tidegate retrain {n}"
                  for n in at.models}  # fmt: skip
     except StoreError as fault:

@@ -35,10 +35,10 @@ class Reconciled:
     owed: tuple[str, ...] = ()
 
 
-def reconcile(stores: Stores, model: Model, now: datetime | None = None) -> Reconciled:
+def reconcile(stores: Stores, model: Model, now: datetime | None = None, *, mirror: bool = True) -> Reconciled:
     """Finish half-done switches: statuses and the alias say what the plan says, and versions what people said.
 
-    A switch that another process is making is left to it.
+    A switch that another process is making is left to it. Without `mirror` the registry is not asked for anything.
     """
     lease = stores.leases.acquire(f"switch/{model.name}", model.owner, of_the_dead=True)
     if lease is None:
@@ -50,8 +50,8 @@ def reconcile(stores: Stores, model: Model, now: datetime | None = None) -> Reco
         done += align(stores, model)
         done += _answered(stores, model)
         before = _alias_owed(stores, model)
-        owed = mirrored(stores, model)
-        if before and not owed:
+        owed = mirrored(stores, model) if mirror else ""
+        if mirror and before and not owed:
             done.append("the registry's alias is mirrored")
         return Reconciled(tuple(done), (f"the registry's alias: {owed}",) if owed else ())
     finally:
