@@ -22,7 +22,7 @@ columns:
   stops: {type: integer, min: 0, max: 20}
   rain: {type: boolean}
   sex: {type: category, nullable: false, values: [f, m]}
-  village: {type: category, privacy: generalise}
+  village: {type: category, privacy: generalise, granularity: 2}
   driver: {type: text, privacy: pseudonym}
 """
 LATE = """\
