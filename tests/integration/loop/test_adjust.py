@@ -16,10 +16,11 @@ from tidegate.steps.adjust import adjust, learned_through
 from tidegate.steps.candidate import judged_once, look_at, train_and_register
 from tidegate.steps.case import Case
 from tidegate.steps.decide import decide_window
+from tidegate.steps.former import former
 from tidegate.steps.holdout import HoldOut, hold_out, kept_by
 from tidegate.steps.promote import promote
-from tidegate.steps.rollback import former, rollback_gain
 from tidegate.steps.score import score, scores_of
+from tidegate.steps.stillfit import rollback_gain
 from tidegate.steps.watch import watch
 from tidegate.training.recalibration import apply_map
 
