@@ -82,12 +82,24 @@ def host(
     prepared = prepare(package, dataset)
     own = package.spec.get("group_thresholds") or {}
     group_at = list(columns).index(own["column"]) if own else -1
-    threshold = float(package.spec.get("threshold") or 0.5)
+    threshold = threshold_of(package.spec)
     classes = _classes(model)
     warm = Hosted(version, revision, package, prepared, classes, threshold, dict(own.get("by") or {}), group_at)
     if np.isnan(threshold):
         raise ValueError(f"package {package.digest[:12]} has no threshold")
     return warm
+
+
+def threshold_of(spec: dict[str, Any]) -> float:
+    """The decision threshold of a package; .5 where it has none, as a regression. 0 is a threshold.
+
+    Examples
+    --------
+    >>> threshold_of({"threshold": 0.0}), threshold_of({"threshold": None}), threshold_of({})
+    (0.0, 0.5, 0.5)
+    """
+    found = spec.get("threshold")
+    return 0.5 if found is None else float(found)
 
 
 def _classes(model: Model) -> tuple[Any, ...]:
