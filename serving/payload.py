@@ -12,23 +12,21 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Union
+from datetime import datetime
+from typing import Annotated, Any, Union
 
 import msgspec
 import pandas as pd
 from msgspec import UNSET, Meta, UnsetType
 
+from serving.rowtype import PLAIN, coerced, instant, type_of, whole, word_of
 from tidegate.config.base import did_you_mean
-from tidegate.config.dataset import Column, Dataset
+from tidegate.config.dataset import Dataset
 from tidegate.config.serving import Serving
 from tidegate.contract.conform import conform
 
 FORMS = ("dataframe_records", "dataframe_split", "instances", "inputs")
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
-INT64 = 2**63 - 1
-YEARS = (1700, 2250)
-"""Instants outside cannot be computed with in nanoseconds."""
 EXPANDED = 4
 """A Parquet body may unpack to this many times the largest body."""
 
@@ -81,7 +79,7 @@ class Payload:
         for i, name in enumerate(self.names):
             column = dataset.columns[name]
             needed = i < features and column.required
-            kind = _type(column, name in self.loose, needed)
+            kind = type_of(column, name in self.loose, needed)
             fields.append(
                 (f"f{i}", kind, msgspec.field(name=name) if needed else msgspec.field(name=name, default=None))
             )
@@ -250,7 +248,7 @@ class Payload:
                 continue
             values, wrong = conform(pd.Series([r[name] for r in records], dtype="object"), column)
             if wrong.any():
-                raise Refused(400, f"row {int(wrong.argmax())}: {name}: expected {_word(column)}, found other text")
+                raise Refused(400, f"row {int(wrong.argmax())}: {name}: expected {word_of(column)}, found other text")
             for record, value in zip(records, values.astype("object"), strict=True):
                 python = value.to_pydatetime() if isinstance(value, pd.Timestamp) else value
                 record[name] = None if pd.isna(value) else python
@@ -288,11 +286,11 @@ class Payload:
     def _fixer(self, name: str) -> Callable[[Any], Any] | None:
         column = self.dataset.columns[name]
         if name in self.loose and column.type in ("number", "integer", "boolean"):
-            return lambda value: _coerced(value, column)
+            return lambda value: coerced(value, column)
         if column.type == "timestamp":
-            return _instant
+            return instant
         if column.type == "integer":
-            return _whole
+            return whole
         if column.type in ("category", "text"):
             return lambda value: value or None
         return None
@@ -314,80 +312,9 @@ class Payload:
             return f"{thing}: expected columns of dataset {self.dataset.name}, found {extra[1][:60]!r}. Next: {do}"
         words = what[0].lower() + what[1:].replace(", got ", ", found ")
         words = re.sub(r"matching regex '\\\\A\(\?:(.*)\)\\\\Z'$", r"that matches \1", words)
-        for name, plain in _PLAIN.items():
+        for name, plain in PLAIN.items():
             words = re.sub(rf"(?<=[`| ]){name}(?=[`| ])", plain, words)
         return f"{thing}: {words.replace('`', '').replace(' | ', ' or ')}. Next: correct the value"
-
-
-_PLAIN = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false",
-          "datetime": "an instant", "object": "an object", "array": "a list"}  # fmt: skip
-
-
-def _type(column: Column, loose: bool, needed: bool) -> Any:
-    """The Python type of a column's values, with the contract's rules; `loose` takes text as well."""
-    kind: Any
-    if column.type == "number":
-        kind = Annotated[float, Meta(**_bounds(column))] if _bounds(column) else float
-    elif column.type == "integer":
-        low, high = _bounds(column).get("ge", -INT64), _bounds(column).get("le", INT64)
-        low, high = max(low, -INT64), min(high, INT64)
-        whole: Any = Annotated[int, Meta(ge=int(low), le=int(high))]
-        kind = Union[whole, Annotated[float, Meta(ge=low, le=high)]]  # noqa: UP007
-    elif column.type == "boolean":
-        kind = bool
-    elif column.type == "timestamp":
-        kind = Annotated[datetime, Meta(tz=True)]
-    elif column.values is not None and column.pattern is None:
-        kind = Literal[(*column.values, *(("",) if column.nullable else ()))]
-    else:
-        kind = _text(column)
-    if loose and column.type in ("number", "integer", "boolean"):
-        kind = bool | int | float | str
-    return kind if needed and not column.nullable else Union[kind, None]  # noqa: UP007
-
-
-def _text(column: Column) -> Any:
-    empty = "?" if column.nullable else ""
-    if column.pattern is not None:
-        return Annotated[str, Meta(pattern=rf"\A(?:(?:{column.pattern})){empty}\Z")]
-    return str if column.nullable else Annotated[str, Meta(min_length=1)]
-
-
-def _bounds(column: Column) -> dict[str, Any]:
-    return {k: v for k, v in (("ge", column.min), ("le", column.max)) if v is not None}
-
-
-def _word(column: Column) -> str:
-    return {"timestamp": "an instant with a time zone"}.get(column.type, f"a value of type {column.type}")
-
-
-def _instant(value: datetime) -> datetime:
-    if not YEARS[0] < value.year < YEARS[1]:
-        raise ValueError(f"expected a year between {YEARS[0]} and {YEARS[1]}. Next: correct the value")
-    return value.astimezone(UTC)
-
-
-def _whole(value: float) -> int:
-    if value.__class__ is int:
-        return int(value)
-    if not value.is_integer():
-        raise ValueError("expected a whole number, found a fraction. Next: correct the value")
-    return int(value)
-
-
-def _coerced(value: Any, column: Column) -> Any:
-    """A value that may be text, where the model file allows it; the contract's rules hold all the same."""
-    series, wrong = conform(pd.Series([value], dtype="object"), column)
-    if wrong[0]:
-        raise ValueError(f"expected {_word(column)}, found another. Next: correct the value")
-    found = series.astype("object").iloc[0]
-    if pd.isna(found):
-        if not column.nullable:
-            raise ValueError("expected a value, found none. Next: give it")
-        return None
-    if (column.min is not None and found < column.min) or (column.max is not None and found > column.max):
-        raise ValueError("expected a value within the contract's limits. Next: correct the value")
-    return _instant(found.to_pydatetime()) if column.type == "timestamp" else found
 
 
 def _by_column(name: str, columns: dict[str, Any]) -> list[dict[str, Any]]:
