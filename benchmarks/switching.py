@@ -58,6 +58,16 @@ def promised(stores: Stores, version: int, digest: str, now: datetime) -> None:
     sound(stores, MODEL, version, digest)
 
 
+def up() -> None:
+    """Wait until the gateway answers, for a minute."""
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{PORT}/ping", timeout=5)
+            return
+        except OSError:
+            time.sleep(0.2)
+
+
 def arguments() -> argparse.Namespace:
     """What was asked."""
     asked = argparse.ArgumentParser(description=__doc__)
@@ -91,12 +101,7 @@ def main() -> None:
     seen: list[tuple[float, int, int]] = []
     over, waits, late = threading.Event(), [], []
     try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{PORT}/ping", timeout=5)
-                break
-            except OSError:
-                time.sleep(0.2)
+        up()
         sent = bodies(source, MODEL, 1)
         callers = [threading.Thread(target=ask, args=(sent, k * 97, seen, over), daemon=True) for k in range(CALLERS)]
         for caller in callers:
