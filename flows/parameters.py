@@ -78,6 +78,10 @@ class RollbackRequest(Parameters):
     reason: str = Field("", max_length=1000, description="Why; kept in the ledger.")
 
 
+class CompactRequest(Parameters):
+    """Which home to keep."""
+
+
 class ReplayRequest(Parameters):
     """History, night by night, under one policy or several."""
 
