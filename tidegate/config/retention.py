@@ -11,7 +11,7 @@ from tidegate.config.values import Duration, Name, Number, Whole
 
 TABLES = (
     *("batches", "quarantine", "profiles", "labels", "inferences", "metrics", "findings"),
-    *("served", "refusals", "posted_labels"),
+    *("served", "refusals", "posted_labels", "resources"),
 )
 """Bulk tables, by the names that `retention.tables` knows."""
 LEAST = timedelta(days=120)

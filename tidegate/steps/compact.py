@@ -27,7 +27,7 @@ from tidegate.steps.stores import Stores
 from tidegate.verdicts import Verdict
 
 DAY = 86_400.0
-GROWING = ("served", "refusals", "posted_labels")
+GROWING = ("served", "refusals", "posted_labels", "resources")
 """Tables whose windows grow by parts."""
 DATED = ("logs", "pages", "reports")
 """Folders of the state whose old files go."""

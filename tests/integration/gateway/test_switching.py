@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import psutil
 import pytest
@@ -94,6 +95,10 @@ def test_a_new_plan_is_followed_and_acknowledged_without_one_failed_request(gate
     assert {version for _, _, version, _ in seen} == {1, 2}
     assert served.stop() == 0
     assert versions.stores.acks.live("cultivars") == []
+    collect(versions.stores, versions.model, datetime.now(UTC))
+    taken = versions.stores.lake.read("resources", "cultivars").to_pylist()
+    assert len({t["worker"] for t in taken}) == 2
+    assert all(t["cpu_s"] > 0 and t["memory"] > 5e7 and t["seconds"] > 0 for t in taken)
 
 
 def test_what_is_about_to_become_champion_is_made_ready_beside(versions, tmp_path):
