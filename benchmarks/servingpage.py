@@ -25,8 +25,8 @@ HEAD = """# Serving: benchmarks
 
 Measured on {date}, {cores} cores, by `make bench-serving`; this page is made from `var/bench/*.json` by
 `benchmarks/servingpage.py`. The model is a mean of five gradient boosting ensembles of 120 trees with categories, over
-16 columns of the flights. Each server has one worker and runs alone with the client; rows differ from request to
-request; the gateway logs every row, the others log nothing. CPU is that of the server and its children, a request.
+16 columns of the flights. Each server has one worker, and none runs beside another; rows differ from request
+to request; the gateway logs every row, the others log nothing. CPU is that of the server and its children, a request.
 """
 
 
