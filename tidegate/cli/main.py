@@ -45,6 +45,8 @@ def _root(
     home: Annotated[Path | None, typer.Option("--home", help="Home folder (else TIDEGATE_HOME, or upward).")] = None,
 ) -> None:
     ctx.obj = home
+    if ctx.invoked_subcommand == "up":
+        return  # what it starts is a real server, and says what it does
     for key, value in (QUIET | {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in IDLE}).items():
         os.environ.setdefault(key, value)
 
@@ -83,6 +85,7 @@ def furnish() -> typer.Typer:
         run,
         serve,
         service,
+        up,
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
@@ -99,6 +102,7 @@ def furnish() -> typer.Typer:
         inferences,
         service,
         housekeeping,
+        up,
     )
     for room in (*rooms, *more):
         room.add_to(app)

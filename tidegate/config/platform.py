@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from tidegate.config.base import Settings, show, wrong
+from tidegate.config.operations import Operations
 from tidegate.config.retention import Retention
 from tidegate.config.serving import Gateway
 from tidegate.config.values import Day, Duration, Name, Number, RelativePath, Whole
@@ -45,6 +46,7 @@ class Platform(Settings):
         timedelta(minutes=15), gt=timedelta(0), description="How long a lease lives without renewal."
     )
     serving: Gateway = Field(Gateway(), description="Where the gateway listens, and what it refuses.")
+    operations: Operations = Field(Operations(), description="What `tidegate up` starts, and where it listens.")
     retention: Retention = Field(Retention(), description="How long things are kept, and how much disk they may take.")
     on_call: dict[Name, OnCall] = Field(
         default_factory=dict, description="The groups that are woken, by name; an owner without one has the defaults."
