@@ -65,6 +65,7 @@ def furnish() -> typer.Typer:
         ci,
         config,
         decisions,
+        deployments,
         detectors,
         estimates,
         evidence,
@@ -85,7 +86,20 @@ def furnish() -> typer.Typer:
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    more = (mitigate, adjust, ci, decisions, estimates, policies, lab, serve, rollback, inferences, service)
+    more = (
+        mitigate,
+        adjust,
+        ci,
+        decisions,
+        estimates,
+        policies,
+        lab,
+        serve,
+        rollback,
+        inferences,
+        service,
+        deployments,
+    )
     for room in (*rooms, *more):
         room.add_to(app)
     return app
