@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -49,14 +50,27 @@ def ingested(home: Home, dataset: str, window: str, now: datetime) -> Verdict:
     return known if known is not None and known.passed else ingest_batch(home, dataset, window, now)
 
 
-def night(home: Home, model_name: str, window: str, now: datetime) -> Night:
-    """One night: ingest → score → labels, performance → drift, alarms → decision → what it says."""
+Elsewhere = Callable[[Home, str, str, str, datetime], bool]
+"""Has (home, model, window, reason, now) retrained by another run; False if there is none that would."""
+
+
+def night(
+    home: Home, model_name: str, window: str, now: datetime, *, elsewhere: Elsewhere | None = None
+) -> Night:  # fmt: skip
+    """One night: ingest → score → labels, performance → drift, alarms → decision → what it says.
+
+    A retraining may be left to a run of its own (`elsewhere`); everything else is done here.
+    """
     model = open_stores(home).project.model(model_name)
     quality = ingested(home, model.dataset, window, now)
     scored = score_batch(home, model_name, window, now) if quality.passed else None
     alarms = watch_window(home, model_name, window, now)
     decision = decide_window(home, model_name, window, now)
     if not decision.acts:
+        return Night(window, quality, scored, tuple(alarms), decision)
+    if decision.action == "retrain" and elsewhere is not None and elsewhere(
+        home, model_name, window, decision.reason, now
+    ):  # fmt: skip
         return Night(window, quality, scored, tuple(alarms), decision)
     if decision.action in ("recalibrate", "move_threshold"):
         tried = adjusted(home, model_name, window, now, decision.action, decision.reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -57,55 +58,42 @@ def version() -> None:
     typer.echo(__version__)
 
 
+ROOMS = (
+    "run",
+    "approval",
+    "evidence",
+    "explain",
+    "inspect",
+    "report",
+    "alarms",
+    "oncall",
+    "detectors",
+    "quarantine",
+    "config",
+    "profiles",
+    "mitigate",
+    "adjust",
+    "ci",
+    "decisions",
+    "estimates",
+    "policies",
+    "lab",
+    "serve",
+    "rollback",
+    "inferences",
+    "service",
+    "housekeeping",
+    "up",
+    "deployments",
+)
+"""The modules of verbs, in the order in which `--help` lists them."""
+
+
 @cache
 def furnish() -> typer.Typer:
     """The command with every verb; they are added once, however often the command is called in a process."""
-    from tidegate.cli import (
-        adjust,
-        alarms,
-        approval,
-        ci,
-        config,
-        decisions,
-        detectors,
-        estimates,
-        evidence,
-        explain,
-        housekeeping,
-        inferences,
-        inspect,
-        lab,
-        mitigate,
-        oncall,
-        policies,
-        profiles,
-        quarantine,
-        report,
-        rollback,
-        run,
-        serve,
-        service,
-        up,
-    )
-
-    rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    more = (
-        mitigate,
-        adjust,
-        ci,
-        decisions,
-        estimates,
-        policies,
-        lab,
-        serve,
-        rollback,
-        inferences,
-        service,
-        housekeeping,
-        up,
-    )
-    for room in (*rooms, *more):
-        room.add_to(app)
+    for room in ROOMS:
+        import_module(f"tidegate.cli.{room}").add_to(app)
     return app
 
 

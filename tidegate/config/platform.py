@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from tidegate.config.base import Settings, show, wrong
 from tidegate.config.operations import Operations
 from tidegate.config.retention import Retention
+from tidegate.config.schedule import Schedule
 from tidegate.config.serving import Gateway
 from tidegate.config.values import Day, Duration, Name, Number, RelativePath, Whole
 
@@ -51,6 +52,7 @@ class Platform(Settings):
     on_call: dict[Name, OnCall] = Field(
         default_factory=dict, description="The groups that are woken, by name; an owner without one has the defaults."
     )
+    schedule: Schedule = Field(Schedule(), description="When things run by themselves, and what is caught up.")
     freezes: tuple[Freeze, ...] = Field((), description="Periods in which alarms go to the digest only.")
     defaults: dict[str, Any] = Field(
         default_factory=dict,
