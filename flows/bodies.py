@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -49,12 +50,19 @@ def ingested(home: Home, dataset: str, window: str, now: datetime) -> Verdict:
     return known if known is not None and known.passed else ingest_batch(home, dataset, window, now)
 
 
-def night(home: Home, model_name: str, window: str, now: datetime) -> Night:
-    """One night: ingest → score → labels, performance → drift, alarms → decision → what it says."""
+def night(
+    home: Home, model_name: str, window: str, now: datetime, *, tell: Callable[[], object] | None = None
+) -> Night:
+    """One night: ingest → score → labels, performance → drift, alarms → decision → what it says.
+
+    `tell` is called as soon as alarms are stored, before anything that takes long; a replay has none.
+    """
     model = open_stores(home).project.model(model_name)
     quality = ingested(home, model.dataset, window, now)
     scored = score_batch(home, model_name, window, now) if quality.passed else None
     alarms = watch_window(home, model_name, window, now)
+    if tell is not None:
+        tell()
     decision = decide_window(home, model_name, window, now)
     if not decision.acts:
         return Night(window, quality, scored, tuple(alarms), decision)

@@ -8,6 +8,7 @@ from flows.approval import invite
 from flows.artifacts import publish_night, publish_report
 from flows.bodies import Night, night
 from flows.parameters import ModelNight, window_of
+from tasks.night import deliver_alerts
 from tasks.report import draw_report
 from tasks.retrain import look_back, reconcile_model
 from tidegate.clock import now
@@ -20,7 +21,7 @@ def nightly(request: ModelNight) -> Night:
     home = request.resolved()
     window = window_of(home, load_project(home).model(request.model).dataset, request.window)
     reconcile_model(home, request.model, now())
-    done = night(home, request.model, window.id, now())
+    done = night(home, request.model, window.id, now(), tell=lambda: deliver_alerts(home, now()))
     look_back(home, request.model, now())
     publish_night(request.model, done)
     invite(home, done.asked)

@@ -61,6 +61,7 @@ def furnish() -> typer.Typer:
     from tidegate.cli import (
         adjust,
         alarms,
+        alerts,
         approval,
         ci,
         config,
@@ -85,7 +86,7 @@ def furnish() -> typer.Typer:
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    more = (mitigate, adjust, ci, decisions, estimates, policies, lab, serve, rollback, inferences, service)
+    more = (mitigate, adjust, ci, decisions, estimates, policies, lab, serve, rollback, inferences, service, alerts)
     for room in (*rooms, *more):
         room.add_to(app)
     return app

@@ -14,7 +14,18 @@ from pydantic import ValidationError
 
 from flows.parameters import DatasetNight, ModelNight, ReplayRequest, RetrainRequest
 
-FLOWS = ("approval", "drift_report", "ingest", "nightly", "recalibrate", "replay", "retrain", "rollback", "score")
+FLOWS = (
+    "approval",
+    "deliver",
+    "drift_report",
+    "ingest",
+    "nightly",
+    "recalibrate",
+    "replay",
+    "retrain",
+    "rollback",
+    "score",
+)
 FIRST = date(2024, 1, 1)
 NEW = 10
 
