@@ -55,16 +55,20 @@ Elsewhere = Callable[[Home, str, str, str, datetime], bool]
 
 
 def night(
-    home: Home, model_name: str, window: str, now: datetime, *, elsewhere: Elsewhere | None = None
+    home: Home, model_name: str, window: str, now: datetime, *, elsewhere: Elsewhere | None = None,
+    tell: Callable[[], object] | None = None,
 ) -> Night:  # fmt: skip
     """One night: ingest → score → labels, performance → drift, alarms → decision → what it says.
 
-    A retraining may be left to a run of its own (`elsewhere`); everything else is done here.
+    A retraining may be left to a run of its own (`elsewhere`); everything else is done here. `tell` is called as soon
+    as alarms are stored, before anything that takes long; a replay has none.
     """
     model = open_stores(home).project.model(model_name)
     quality = ingested(home, model.dataset, window, now)
     scored = score_batch(home, model_name, window, now) if quality.passed else None
     alarms = watch_window(home, model_name, window, now)
+    if tell is not None:
+        tell()
     decision = decide_window(home, model_name, window, now)
     if not decision.acts:
         return Night(window, quality, scored, tuple(alarms), decision)

@@ -9,6 +9,7 @@ from flows.artifacts import publish_night, publish_report
 from flows.bodies import Night, night
 from flows.dispatch import by_event
 from flows.parameters import Nights, window_of
+from tasks.night import deliver_alerts
 from tasks.report import draw_report
 from tasks.retrain import look_back, reconcile_model
 from tidegate.clock import now
@@ -44,7 +45,8 @@ def nightly(request: Nights) -> list[Night]:
 
 
 def _one(home: Home, model: str, window: Window, *, last: bool) -> Night:
-    done = night(home, model, window.id, now(), elsewhere=by_event if last else None)
+    done = night(home, model, window.id, now(), elsewhere=by_event if last else None,
+                 tell=lambda: deliver_alerts(home, now()))  # fmt: skip
     publish_night(model, done)
     invite(home, done.asked)
     if done.quality.passed and any(a.severity == "page" for a in done.alarms):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import threading
 import time
 from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,9 @@ from serving.gauges import Gauges, Seen, bucket_of
 from serving.lane import Lane
 from tidegate.config.home import Home
 from tidegate.errors import TidegateError
+
+if TYPE_CHECKING:
+    from tidegate.steps.stores import Stores
 
 EVERY, SPAN = 5.0, 60.0
 said = logging.getLogger("tidegate.serving")
@@ -69,9 +74,22 @@ class Watch:
             p99=seen.quantile(0.99), seconds=seconds, refused=seen.of("refused"), slow=_slow(lane, seen),
         )  # fmt: skip
         try:
-            service_alarm(open_stores(self.home), lane.model, minute, datetime.now(UTC))
+            stores, at = open_stores(self.home), datetime.now(UTC)
+            if service_alarm(stores, lane.model, minute, at):
+                # Not awaited: a channel that does not answer must not hold the watch.
+                threading.Thread(target=_deliver, args=(stores, at), name="alerts", daemon=True).start()
         except TidegateError as fault:
             said.warning("%s: the last minute could not be judged: %s", lane.model.name, fault)
+
+
+def _deliver(stores: Stores, at: datetime) -> None:
+    from tidegate.steps.alerts import deliver
+
+    try:
+        for fault in deliver(stores, at).faults:
+            said.warning("an alert was not delivered: %s", fault)
+    except TidegateError as fault:
+        said.warning("alerts could not be delivered: %s", fault)
 
 
 def _slow(lane: Lane, seen: Seen) -> int | None:

@@ -9,9 +9,10 @@ from prefect.cache_policies import NO_CACHE
 
 from tidegate.config.home import Home
 from tidegate.config.model import Model
-from tidegate.steps import collect, estimate, labels, measure, score, served, service, skew, watch
+from tidegate.steps import alerts, collect, estimate, labels, measure, score, served, service, skew, watch
 from tidegate.steps import decide as deciding
 from tidegate.steps import ingest as ingesting
+from tidegate.steps.alerts import Delivered
 from tidegate.steps.stores import Stores, open_stores
 from tidegate.verdicts import Alarm, Decision, Verdict
 from tidegate.windows import Window
@@ -58,6 +59,12 @@ def watch_window(home: Home, model_name: str, window: str, now: datetime) -> lis
     served.measure_served(stores, model, night, now)
     estimate.estimate(stores, model, night, now)
     return watch.watch(stores, model, night, now)
+
+
+@task(cache_policy=NO_CACHE)
+def deliver_alerts(home: Home, now: datetime) -> Delivered:
+    """Send what is due to the channels."""
+    return alerts.deliver(open_stores(home), now)
 
 
 @task(cache_policy=NO_CACHE)

@@ -87,3 +87,7 @@ class RegistryError(TidegateError):
 
 class PlanConflict(TidegateError):
     pass
+
+
+class ChannelError(TidegateError):
+    pass

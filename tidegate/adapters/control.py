@@ -17,7 +17,7 @@ from sqlalchemy.exc import StatementError, TimeoutError
 
 from tidegate.errors import StoreError, TidegateError
 
-HEAD = "0005"
+HEAD = "0006"
 PATIENCE = 60.0  # seconds to wait for another process's write before giving up
 
 _engines: WeakSet[Engine] = WeakSet()

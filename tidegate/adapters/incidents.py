@@ -198,6 +198,18 @@ class Incidents:
             self._append(c, Event(expected.number, what, expected.last, by, said), owner, at)
         return replace(wanted, revision=expected.revision + 1)
 
+    def append(self, c: Connection, event: Event, at: datetime) -> None:
+        """Add an event to an incident inside write transaction `c`; the incident stays as it is."""
+        owner = c.execute(select(incidents.c.owner).where(self._at(event.number))).scalar()
+        if owner is not None:
+            self._append(c, event, owner, at)
+
+    def note(self, number: int, text: str, *, by: str, at: datetime) -> None:
+        """What a person has to say of an incident; raises `UsageError` if there is none of that number."""
+        last = self.get(number).last
+        with self.control.write(durable=True) as c:
+            self.append(c, Event(number, "noted", last, by, text), at)
+
     # -- rows -------------------------------------------------------------------------
     def _at(self, number: int) -> ColumnElement[bool]:
         return (incidents.c.namespace == self.namespace) & (incidents.c.number == number)

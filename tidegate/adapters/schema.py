@@ -301,6 +301,33 @@ acks = Table(
     UniqueConstraint("namespace", "model", "worker", name="one_ack"),
 )
 
+# What was told of an alarm through a channel, and what came of it; a reminder is another round.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    *_who(),
+    Column("alarm", Integer, nullable=False),
+    Column("incident", Integer),
+    Column("model", String(64), nullable=False),
+    Column("group", String(64), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("channel", String(64), nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due", Instant, nullable=False),
+    Column("claimed", Instant),
+    Column("message", String(64)),
+    Column("digest", String(64)),
+    Column("error", Text, nullable=False),
+    Column("delivered_at", Instant),
+    Column("known_at", Instant, nullable=False),
+    UniqueConstraint("namespace", "alarm", "channel", "round", name="one_delivery"),
+    Index("deliveries_due", "namespace", "state", "due"),
+    Index("deliveries_of", "namespace", "incident", "channel"),
+)
+
 # Frozen grids of datasets, by name and digest.
 grids = Table(
     "grids",
@@ -314,6 +341,7 @@ grids = Table(
 )
 
 __all__ = [
-    "Instant", "acks", "alarms", "api_keys", "approvals", "detectors", "freezes", "grids", "incident_events",
-    "incidents", "leases", "ledger", "looks", "metadata", "mutes", "plans", "verdicts", "versions", "windows",
+    "Instant", "acks", "alarms", "api_keys", "approvals", "deliveries", "detectors", "freezes", "grids",
+    "incident_events", "incidents", "leases", "ledger", "looks", "metadata", "mutes", "plans", "verdicts", "versions",
+    "windows",
 ]  # fmt: skip

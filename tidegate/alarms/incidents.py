@@ -17,7 +17,10 @@ from tidegate.verdicts import Alarm, Cause, Severity
 
 Status = Literal["open", "acknowledged", "snoozed", "closed"]
 Scope = Literal["model", "dataset"]
-What = Literal["raised", "joined", "worsened", "reminded", "reopened", "acknowledged", "snoozed", "closed"]
+What = Literal[
+    "raised", "joined", "worsened", "reminded", "reopened", "acknowledged", "snoozed", "closed", "noted", "delivered",
+    "undelivered",
+]  # fmt: skip
 ITSELF = "tidegate"
 """Who did what no person did."""
 

@@ -98,6 +98,19 @@ def _of_the_service(first: Signal, model: str) -> str:
     return f"tidegate {'skew' if subject == 'skew' else 'service'} {model} --window {first.window}"
 
 
+def happened(monitor: str, subject: str) -> str:
+    """What a monitor has to say of a subject, without any number or value.
+
+    Examples
+    --------
+    >>> happened("feature", "zip"), happened("quality", "zip")
+    ('zip drifted', 'data failed its checks: zip')
+    """
+    if monitor == "feature":
+        return f"{subject} drifted"
+    return f"{_HAPPENED.get(monitor, printable(monitor))}: {subject}"
+
+
 def _what(signals: Sequence[Signal]) -> str:
     first = signals[0]
     names = list(dict.fromkeys(s.subject for s in signals if s.monitor == first.monitor))

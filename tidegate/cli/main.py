@@ -82,6 +82,7 @@ ROOMS = (
     "rollback",
     "inferences",
     "service",
+    "alerts",
     "housekeeping",
     "up",
     "deployments",

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from tidegate.config.base import Settings, show, wrong
+from tidegate.config.alerts import Alerts
+from tidegate.config.base import Settings, did_you_mean, show, wrong
 from tidegate.config.operations import Operations
 from tidegate.config.retention import Retention
 from tidegate.config.schedule import Schedule
@@ -53,8 +54,19 @@ class Platform(Settings):
         default_factory=dict, description="The groups that are woken, by name; an owner without one has the defaults."
     )
     schedule: Schedule = Field(Schedule(), description="When things run by themselves, and what is caught up.")
+    alerts: Alerts = Field(Alerts(), description="Whom alarms are told to, through what, and when.")
     freezes: tuple[Freeze, ...] = Field((), description="Periods in which alarms go to the digest only.")
     defaults: dict[str, Any] = Field(
         default_factory=dict,
         description="Any keys of a model file but `name`; every model file inherits them, key by key.",
     )
+
+    @model_validator(mode="after")
+    def _routes_lead_to_groups(self) -> Platform:
+        # An owner may be a group without being declared, but then `default` is its route: a typo here is silence.
+        for group in self.alerts.routes:
+            if group != "default" and group not in self.on_call:
+                known = ("default", *self.on_call)
+                do = did_you_mean(group, known, f"declare on_call.{group}")
+                raise wrong(f"one of {', '.join(known)}", show(group), key="alerts.routes", do=do)
+        return self

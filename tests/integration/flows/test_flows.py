@@ -16,6 +16,8 @@ from flows.parameters import DatasetNight, ModelNight, Nights, ReplayRequest, Re
 
 FLOWS = (
     "approval",
+    "compact",
+    "deliver",
     "drift_report",
     "drill",
     "failure",
