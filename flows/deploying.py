@@ -68,6 +68,7 @@ def _deployment(client: SyncPrefectClient, made: dict[str, Any], models: tuple[s
         work_pool_name=POOL,
         job_variables=made["work_pool"]["job_variables"],
         schedules=schedules,
+        pull_steps=[],
         concurrency_limit=limit["limit"] if limit else None,
         concurrency_options=ConcurrencyOptions(collision_strategy=limit["collision_strategy"]) if limit else None,
     )

@@ -54,10 +54,8 @@ def due(calendar: Calendar, cron: str, done: Collection[str], now: datetime, cat
     return tuple(w for w in calendar.range(first, last.date) if w.id not in done and w.start < w.end)
 
 
-def late(
-    calendar: Calendar, cron: str, waiting: Window, now: datetime, patience: float, since: datetime | None = None
-) -> Late | None:
-    """A due window as `Late` once its run is overdue; None while there is time, or where it was due before `since`.
+def late(calendar: Calendar, cron: str, waiting: Window, now: datetime, patience: float) -> Late | None:
+    """A due window as `Late` once its run is overdue; None while there is time.
 
     Overdue is what is not done a share `patience` (0 to 1) of the time between two runs after its own.
 
@@ -73,6 +71,4 @@ def late(
     moments = fires(cron, calendar.time_zone, before)
     at = before if before == waiting.end else next(moments)
     until = at + patience * (next(moments) - at)
-    if now < until or (since is not None and at < since):
-        return None
-    return Late(waiting, at, until)
+    return Late(waiting, at, until) if now >= until else None

@@ -59,10 +59,12 @@ def _overdue(stores: Stores, model: Model, now: datetime, since: datetime | None
     calendar, done = stores.project.calendar(dataset), done_windows(stores, model)
     if not done and since is None:
         return None
+    # What was over before it was deployed is nobody's to do.
+    done = done or {calendar.shift(calendar.of(since), -1).id} if since else done
     waiting = due(calendar, model.schedule, done, now, platform.schedule.catch_up)
     if not waiting:
         return None
-    found = late(calendar, model.schedule, waiting[0], now, platform.schedule.patience, None if done else since)
+    found = late(calendar, model.schedule, waiting[0], now, platform.schedule.patience)
     if found is None:
         return None
     window = calendar.of(now).id

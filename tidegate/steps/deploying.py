@@ -35,7 +35,9 @@ class Planned:
 
     def files(self) -> dict[str, str]:
         """The two files by name."""
-        prefect = {"name": "tidegate", "deployments": self.deployments}
+        # Without a step of our own `prefect deploy` writes down the folder that it happens to be called from.
+        step = {"prefect.deployments.steps.set_working_directory": {"directory": HOME}}
+        prefect = {"name": "tidegate", "pull": [step], "deployments": self.deployments}
         return {"prefect.yaml": _text(prefect), "automations.yaml": _text({"automations": self.automations})}
 
 
