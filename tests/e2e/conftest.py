@@ -78,18 +78,18 @@ class Server:
         request = urllib.request.Request(
             f"{self.url}/api{path}", data, {"Content-Type": "application/json"}, method=method
         )
-        for left in range(20, -1, -1):
+        end = time.monotonic() + START
+        while True:
             try:
                 with urllib.request.urlopen(request, timeout=20) as answer:
                     text = answer.read()
             except urllib.error.HTTPError as fault:
                 # Its database is busy: a client tries again.
-                if fault.code != 503 or not left:
+                if fault.code != 503 or time.monotonic() > end:
                     raise
                 time.sleep(0.3)
             else:
                 return json.loads(text) if text else None
-        raise AssertionError
 
     def until(self, path: str, wanted: Callable[[Any], bool], body: Any = None, within: float = START) -> Any:
         """The API's answer as soon as it is the `wanted` one."""

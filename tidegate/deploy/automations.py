@@ -11,6 +11,8 @@ WANTED = "tidegate.retrain.wanted"
 """The event of a night that decided to retrain; its payload has the `request` of the flow `retrain`."""
 ENDS = ("Completed", "Failed", "Cancelled", "Crashed", "Cancelling", "Suspended", "Paused", "AwaitingRetry", "TimedOut")
 """States after which no sign of life is due."""
+BEGIN = 300
+"""Seconds that the process of a run has to begin, once the run was handed out."""
 
 
 def resource_of(model: str) -> str:
@@ -29,11 +31,11 @@ def automations(deployments: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
     Examples
     --------
     >>> [a["name"] for a in automations([])]
-    ['Tidegate: a run without a sign of life has crashed']
+    ['Tidegate: a run without a sign of life has crashed', 'Tidegate: a run that never begins has crashed']
     """
     names = [full_name(d) for d in deployments]
     out = [_wanted(name.partition("/")[2], name) for name in names if name.startswith("retrain/")]
-    out.append(_silent())
+    out += [_silent(), _stillborn()]
     if "failure/failure" in names:
         out.append(_failed())
     return out
@@ -58,28 +60,47 @@ def _wanted(model: str, deployment: str) -> dict[str, Any]:
 
 
 def _silent() -> dict[str, Any]:
+    # A process can be killed before its first sign of life has gone out: the clock starts with the run.
+    return _crashed(
+        "a run without a sign of life has crashed",
+        "A process that was killed cannot say so: its heartbeat stops.",
+        ["prefect.flow-run.Running", "prefect.flow-run.heartbeat"],
+        ["prefect.flow-run.heartbeat"],
+        2 * HEARTBEAT,
+        f"no sign of life for {2 * HEARTBEAT} s: its process was killed or stopped",
+    )
+
+
+def _stillborn() -> dict[str, Any]:
+    return _crashed(
+        "a run that never begins has crashed",
+        "Whoever had taken it was killed before its process began: nobody else would take it.",
+        ["prefect.flow-run.Pending", "prefect.flow-run.Submitting"],
+        ["prefect.flow-run.Running", "prefect.flow-run.Scheduled", "prefect.flow-run.AwaitingConcurrencySlot"],
+        BEGIN,
+        f"handed out {BEGIN} s ago and never begun: whoever had taken it was killed or stopped",
+    )
+
+
+def _crashed(
+    name: str, about: str, after: list[str], expect: list[str], within: int, message: str
+) -> dict[str, Any]:  # fmt: skip
     return {
-        "name": "Tidegate: a run without a sign of life has crashed",
-        "description": "A process that was killed cannot say so: its heartbeat stops.",
+        "name": f"Tidegate: {name}",
+        "description": about,
         "tags": [TAG],
         "trigger": {
             "type": "event",
             "posture": "Proactive",
             "match": {"prefect.resource.id": "prefect.flow-run.*"},
             "match_related": _tagged(TAG),
-            "after": ["prefect.flow-run.heartbeat"],
-            "expect": ["prefect.flow-run.heartbeat", *(f"prefect.flow-run.{state}" for state in ENDS)],
+            "after": after,
+            "expect": [*expect, *(f"prefect.flow-run.{state}" for state in ENDS)],
             "for_each": ["prefect.resource.id"],
             "threshold": 1,
-            "within": 2 * HEARTBEAT,
+            "within": within,
         },
-        "actions": [
-            {
-                "type": "change-flow-run-state",
-                "state": "CRASHED",
-                "message": f"no sign of life for {2 * HEARTBEAT} s: its process was killed or stopped",
-            }
-        ],
+        "actions": [{"type": "change-flow-run-state", "state": "CRASHED", "message": message}],
     }
 
 
