@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -39,13 +40,18 @@ def browser():
         found.close()
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 class Server:
     """A Prefect server on a free loopback port, with a home of its own, and what runs against it."""
 
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        """On the given port somebody else starts the server."""
+        self.port = port or free_port()
         self.url, self.folder = f"http://127.0.0.1:{self.port}", folder
         given = [str(Path(p).resolve()) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
         path = os.pathsep.join(dict.fromkeys([*given, str(REPOSITORY)]))
@@ -55,7 +61,8 @@ class Server:
             "PREFECT_LOGGING_LEVEL": "INFO", "PYTHONPATH": path,
         }  # fmt: skip
         self.running: list[subprocess.Popen[bytes]] = []
-        self.start("server", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
+        if port is None:
+            self.start("server", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
 
     def start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -88,6 +95,9 @@ class Server:
                 if fault.code != 503 or time.monotonic() > end:
                     raise
                 time.sleep(0.3)
+            except TimeoutError:
+                if time.monotonic() > end:
+                    raise
             else:
                 return json.loads(text) if text else None
 
@@ -117,7 +127,8 @@ class Server:
         """Start a run of a deployment, as the UI does."""
         made = self.ask(f"/deployments/name/{deployment}")
         asked = {**made["parameters"]["request"], **request}
-        return self.ask(f"/deployments/{made['id']}/create_flow_run", {"parameters": {"request": asked}})
+        body = {"parameters": {"request": asked}, "idempotency_key": str(uuid4())}
+        return self.ask(f"/deployments/{made['id']}/create_flow_run", body)
 
     def ended(self, run: dict[str, Any], *states: str, within: float = START) -> dict[str, Any]:
         """A run once it has one of these states."""
@@ -151,3 +162,46 @@ def prefect_server(tmp_path_factory):
         yield found
     finally:
         found.stop()
+
+
+@pytest.fixture(scope="session")
+def server_at():
+    """A server that somebody else starts: (folder of logs, port) → what asks it."""
+    return Server
+
+
+@pytest.fixture(scope="session")
+def ports():
+    return free_port
+
+
+@pytest.fixture(scope="session")
+def decide():
+    """Open a suspended run, press Resume, read the verdict, fill in the form, submit; what the verdict said."""
+
+    def act(page, server, run, folder, decision, by, reason, shot):
+        page.goto(f"{server.url}/runs/flow-run/{run['id']}")
+        resume = page.get_by_role("button", name="Resume").first
+        resume.wait_for(timeout=60_000)
+        resume.click()
+        form = page.locator(".p-modal")
+        form.get_by_role("heading", name=run["name"]).wait_for()
+        verdict = form.locator("article.markdown-renderer").first.inner_text()
+        page.screenshot(path=str(folder / f"{shot}-shown.png"))
+
+        def field(label):
+            title = page.locator(".schema-form-property__label", has_text=label)
+            return form.locator(".schema-form-property").filter(has=title)
+
+        choose = field("Decision").locator("button.p-select-button__control")
+        choose.focus()
+        choose.press("ArrowDown")
+        page.locator(".p-select-option", has_text=decision).first.click()
+        field("By").locator("textarea").fill(by)
+        field("Reason").locator("textarea").fill(reason)
+        page.screenshot(path=str(folder / f"{shot}-filled.png"))
+        form.get_by_role("button", name="Submit").click()
+        form.wait_for(state="detached")
+        return verdict
+
+    return act

@@ -80,33 +80,6 @@ def said(home):
     )
 
 
-def decide(page, server, run, folder, name, decision, by, reason, form_number=1):
-    """Open the run, press Resume, read the verdict, fill in the form, submit."""
-    page.goto(f"{server.url}/runs/flow-run/{run['id']}")
-    resume = page.get_by_role("button", name="Resume").first
-    resume.wait_for(timeout=60_000)
-    resume.click()
-    form = page.locator(".p-modal")
-    form.get_by_role("heading", name=f"progression version {name}").wait_for()
-    verdict = form.locator("article.markdown-renderer").first.inner_text()
-    page.screenshot(path=str(folder / f"{decision}-{form_number}-shown.png"))
-
-    def field(label):
-        title = page.locator(".schema-form-property__label", has_text=label)
-        return form.locator(".schema-form-property").filter(has=title)
-
-    choose = field("Decision").locator("button.p-select-button__control")
-    choose.focus()
-    choose.press("ArrowDown")
-    page.locator(".p-select-option", has_text=decision).first.click()
-    field("By").locator("textarea").fill(by)
-    field("Reason").locator("textarea").fill(reason)
-    page.screenshot(path=str(folder / f"{decision}-{form_number}-filled.png"))
-    form.get_by_role("button", name="Submit").click()
-    form.wait_for(state="detached")
-    return verdict
-
-
 def ended(page, server, run, folder, name):
     done = server.until(f"/flow_runs/{run['id']}", lambda r: r["state_name"] in ("Completed", "Failed"))
     assert done["state_name"] == "Completed", server.logs()
@@ -115,7 +88,7 @@ def ended(page, server, run, folder, name):
     page.screenshot(path=str(folder / f"{name}-done.png"))
 
 
-def test_one_version_is_approved_and_the_next_refused(browser, server, home, tmp_path):
+def test_one_version_is_approved_and_the_next_refused(browser, server, home, decide, tmp_path):
     nights = [(FIRST + timedelta(days=NIGHTS - i)).isoformat() for i in (2, 1)]
     page = browser.new_page(viewport={"width": 1300, "height": 1000})
     page.set_default_timeout(START * 1000)
@@ -139,7 +112,7 @@ def test_one_version_is_approved_and_the_next_refused(browser, server, home, tmp
     server.run(RETRAIN.format(home=str(home), night=nights[0], version=1))
     assert said(home) == (None, ["challenger"], [])
     run = suspended(1)
-    shown = decide(page, server, run, tmp_path, 1, "approve", "ann", "looks right to me")
+    shown = decide(page, server, run, tmp_path, "approve", "ann", "looks right to me", "approve")
     assert "pass" in shown
     assert "lapses on" in shown
     ended(page, server, run, tmp_path, "approve")
@@ -150,10 +123,10 @@ def test_one_version_is_approved_and_the_next_refused(browser, server, home, tmp
     both = (SECOND + RETRAIN).format(home=str(home), night=nights[1], version=2)
     server.run(both)
     run = suspended(2)
-    decide(page, server, run, tmp_path, 2, "reject", "bob", "")
+    decide(page, server, run, tmp_path, "reject", "bob", "", "reject")
     run = suspended(2, form=2)
     assert said(home)[1] == ["champion", "challenger"]
-    shown = decide(page, server, run, tmp_path, 2, "reject", "bob", "worse for old patients", form_number=2)
+    shown = decide(page, server, run, tmp_path, "reject", "bob", "worse for old patients", "reject-2")
     assert "Not taken" in shown
     ended(page, server, run, tmp_path, "reject")
     assert said(home) == (1, ["champion", "rejected"], [approved, ("reject", 2, "bob", "worse for old patients")])
