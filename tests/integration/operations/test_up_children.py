@@ -89,7 +89,8 @@ def test_one_that_dies_again_and_again_is_left_alone_with_a_word(tmp_path, said,
     child.poll()
     assert not child.running
     assert sum("starting again in" in line for _, line in said) == DEATHS - 1
-    assert str(child.log) in said[-1][1] and "left alone" in said[-1][1]
+    assert str(child.log) in said[-1][1]
+    assert "left alone" in said[-1][1]
 
 
 def test_stop_ends_what_the_server_itself_started(tmp_path, said):
