@@ -9,6 +9,7 @@ from prefect import flow, get_client, get_run_logger
 from prefect.client.schemas.objects import FlowRun
 
 from flows.parameters import FailedRun
+from tasks.night import deliver_alerts
 from tidegate.clock import now
 from tidegate.errors import UsageError
 from tidegate.steps.failure import tell
@@ -34,6 +35,7 @@ def failure(request: FailedRun) -> list[Alarm]:
     what = (run.state.message if run.state else "") or "no more is known"
     stores = open_stores(request.resolved())
     found = tell(stores, name, _asked(run), state, what, str(run.id), now(), by_itself=_by_itself(run), again=again)
+    deliver_alerts(stores.home, now())
     get_run_logger().info("%s run %s: %s; %d new alarms%s", name, run.name, state, len(found), ", again" * again)
     return found
 

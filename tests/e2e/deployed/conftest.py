@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import subprocess
+import sys
+import threading
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import psutil
@@ -15,6 +19,12 @@ import pytest
 
 LEASE = 12
 """Seconds that a lease lives in this home."""
+ALERTS = """\
+alerts:
+  allow_hosts: [127.0.0.1]
+  channels: {{pager: {{kind: webhook, url: "http://127.0.0.1:{port}/hook", secret_from: "env:PAGER_SECRET"}}}}
+  routes: {{default: {{page: [pager], ticket: [pager], digest: [pager]}}}}
+"""
 NIGHTS = 17
 LEARNED = 9
 """The night on which the champion was trained; the seven after it were missed."""
@@ -41,6 +51,11 @@ class Deployed:
             assert time.monotonic() - began < 120, self.server.logs()
             time.sleep(0.1)
         return time.monotonic() - began
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run `tidegate` with these words."""
+        line = [sys.executable, "-m", "tidegate.cli.main", "--home", str(self.root), *words]
+        return subprocess.run(line, env=self.server.env, capture_output=True, text=True, check=False, timeout=120)
 
     def model(self, name: str):
         return self.stores.project.model(name)
@@ -100,7 +115,31 @@ def night():
 
 
 @pytest.fixture(scope="module")
-def deployed(prefect_server, make_wine, night, tmp_path_factory):
+def pager():
+    """Somebody's pager: a webhook on loopback; what came, as text, with its moment."""
+    came: list[tuple[float, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            came.append((time.time(), self.rfile.read(int(self.headers["Content-Length"])).decode()))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    server.came = came
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def deployed(prefect_server, pager, make_wine, night, tmp_path_factory):
     """A champion of night 9 for `cultivars`; `second` and `third` have none; all their later nights were missed."""
     from tidegate.clock import evening_of
     from tidegate.config.home import Home
@@ -114,7 +153,7 @@ def deployed(prefect_server, make_wine, night, tmp_path_factory):
     first = datetime.fromisoformat(night(0)).date()
     root = make_wine(tmp_path_factory.mktemp("deployed") / "home", NIGHTS + 1, 99, first)
     platform = root / "configs/tidegate.yaml"
-    platform.write_text(platform.read_text() + f"lease: {LEASE}s\n")
+    platform.write_text(platform.read_text() + f"lease: {LEASE}s\n" + ALERTS.format(port=pager.server_port))
     model = (root / "configs/models/cultivars.yaml").read_text()
     for name in ("second", "third", "fourth"):
         (root / f"configs/models/{name}.yaml").write_text(model)
@@ -137,6 +176,7 @@ def deployed(prefect_server, make_wine, night, tmp_path_factory):
     assert look_at(stores, settings, version, window, now).passed
     with stores.leases.holding("retrain/cultivars") as lease:
         promote(stores, settings, version, window, now, why={"reason": "first_model"}, by="automatic", lease=lease)
+    prefect_server.env["PAGER_SECRET"] = "a secret of the tests, no other"
     found = Deployed(root, prefect_server)
     found.up()
     return found

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from uuid import uuid4
 
 import psutil
@@ -16,6 +16,10 @@ import pytest
 
 pytestmark = pytest.mark.slow
 MISSED = range(10, 17)
+
+
+def moment(text: str) -> float:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 def test_a_broken_model_holds_no_other_back(deployed):
@@ -40,14 +44,70 @@ def test_seven_missed_nights_are_caught_up_without_a_duplicate(deployed, night):
     assert [s.rows for s in deployed.stores.lake.many("inferences", "cultivars", due)] == [36] * len(due)
 
 
+def test_a_model_file_that_breaks_is_told_and_holds_no_other_back(deployed, pager, figures):
+    """After deployment: its run fails with the reason, somebody is told, the other models go on."""
+    path = deployed.root / "configs/models/fourth.yaml"
+    good = path.read_text()
+    path.write_text(good.replace("promotion: automatic", "promotion: sometimes"))
+    try:
+        runs = [deployed.server.trigger(f"nightly/{name}") for name in ("fourth", "cultivars")]
+        failed = deployed.server.ended(runs[0], "Failed")
+        assert "fourth.yaml: promotion" in failed["state"]["message"]
+        assert "'approve'" in failed["state"]["message"]
+        deployed.server.ended(runs[1], "Completed")
+        end = time.monotonic() + 60
+        while not (told := [(at, text) for at, text in pager.came if "nightly failed" in text]):
+            assert time.monotonic() < end, (pager.came, deployed.server.logs())
+            time.sleep(0.1)
+        figures["failed run to delivered alert, s"] = told[0][0] - moment(failed["end_time"])
+        assert len(told) == 1
+        assert failed["id"] in told[0][1]
+        again = deployed.command("deployments", "--register")
+        assert again.returncode == 2
+        assert "model fourth is not deployed" in again.stderr
+        assert "fourth.yaml: promotion" in again.stderr
+        # What cannot be read is left as it was.
+        assert deployed.server.ask("/deployments/name/nightly/fourth")["parameters"]["request"]["model"] == "fourth"
+    finally:
+        path.write_text(good)
+
+
+def test_prefect_deploy_takes_the_file_from_any_folder(deployed, tmp_path):
+    """With Prefect's own command, from another folder, to the same end as Tidegate's own registration."""
+
+    def known():
+        found = deployed.server.ask("/deployments/filter", {"limit": 200})
+        return {
+            d["name"]: {
+                **{k: d[k] for k in ("entrypoint", "tags", "enforce_parameter_schema", "description")},
+                "limit": (d["global_concurrency_limit"] or {}).get("limit"), "options": d["concurrency_options"],
+                "schedules": [(s["schedule"]["cron"], s["schedule"]["timezone"]) for s in d["schedules"]],
+                "env": d["job_variables"]["env"], "parameters": d["parameters"], "pool": d["work_pool_name"],
+                "flow": d["flow_id"],
+            } for d in found
+        }  # fmt: skip
+
+    before = known()
+    assert deployed.command("deployments", "--check").returncode == 3
+    # A model is wrong: the others' are written, and the exit says so.
+    assert deployed.command("deployments", "--write").returncode == 2
+    assert deployed.command("deployments", "--check").returncode == 2
+    file = deployed.root / "deployments/prefect.yaml"
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--prefect-file", str(file), "--all"],
+        env=deployed.server.env | {"TIDEGATE_HOME": str(deployed.root)}, cwd=tmp_path, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert known() == before
+    run = deployed.server.trigger("deliver/deliver")
+    deployed.server.ended(run, "Completed")
+
+
 @pytest.mark.fault(1)
 def test_twenty_triggers_train_once(deployed, night):
-    def trigger(_):
-        return deployed.server.trigger("retrain/fourth", window=night(9), reason="race")
-
-    # Four at a time: with twenty at once the race is for the lock of the server's SQLite file.
-    with ThreadPoolExecutor(4) as threads:
-        runs = list(threads.map(trigger, range(20)))
+    # One after the other, in seconds: all at once would race for the lock of the server's SQLite file instead.
+    runs = [deployed.server.trigger("retrain/fourth", window=night(9), reason="race") for _ in range(20)]
     found = [deployed.server.ended(run, "Completed", "Cancelled") for run in runs]
     assert len(found) == 20
     trained = deployed.stores.records.versions("fourth")
@@ -91,6 +151,10 @@ def test_a_hundred_triggers_of_one_window_and_champion_train_at_most_once(deploy
 def test_a_killed_run_is_crashed_and_its_nights_are_finished_once(deployed, night, figures):
     """The whole runner dies with the run, amid a training: nobody is left to say so but the heartbeat that stops."""
     run = deployed.server.trigger("nightly/second")
+    training = {"flow_runs": {"id": {"any_": [run["id"]]}}, "task_runs": {"state": {"type": {"any_": ["RUNNING"]}}}}
+    deployed.server.until(
+        "/task_runs/filter", lambda found: any(t["name"].startswith("train_and_register") for t in found), training
+    )
     pid = deployed.holder("retrain/second")
     assert pid in [p.pid for p in deployed.pids(run)]
     deployed.server.kill(deployed.runner)
@@ -98,9 +162,8 @@ def test_a_killed_run_is_crashed_and_its_nights_are_finished_once(deployed, nigh
         os.kill(pid, signal.SIGKILL)
     killed = time.monotonic()
     # The scheduler is dead and nights are due: the switch that hangs on nothing pages, and once.
-    words = [sys.executable, "-m", "tidegate.cli.main", "--home", str(deployed.root), "deadman"]
     for _ in range(2):
-        said = subprocess.run(words, env=deployed.server.env, capture_output=True, text=True, check=False)
+        said = deployed.command("deadman")
         assert said.returncode == 3, said.stderr
         assert f"second: 7 nights not done, the oldest {night(10)}" in said.stdout.replace("6 nights", "7 nights")
     pages = [a for a in deployed.stores.records.alarms("second") if a.severity == "page"]
