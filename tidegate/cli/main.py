@@ -86,6 +86,7 @@ ROOMS = (
     "service",
     "alerts",
     "housekeeping",
+    "pages",
     "up",
     "deployments",
 )
