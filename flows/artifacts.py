@@ -5,9 +5,12 @@ from __future__ import annotations
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from flows.bodies import Night
+from tidegate.config.home import Home
+from tidegate.config.project import load_project
 from tidegate.gate.form import plain
 from tidegate.steps.approval import Asked
 from tidegate.steps.drift_report import DriftReport
+from tidegate.steps.pages import Pages
 from tidegate.verdicts import Verdict
 
 MARK = {"pass": "✅ pass", "fail": "❌ fail", "inconclusive": "❔ inconclusive"}
@@ -68,6 +71,19 @@ def publish_night(model: str, night: Night) -> None:
     ]
     create_table_artifact(rows, key=_key(f"alarms-{model}"), description=f"Alarms of {night.window}")
     publish_gate(model, night.window, night.version, night.gate, night.promoted)
+
+
+def publish_pages(home: Home, made: Pages) -> None:
+    """Links to the dashboards that `tidegate up` serves; as files they are below the state folder."""
+    at = load_project(home).platform.operations
+    host = f"[{at.host}]" if ":" in at.host else at.host
+    for kind in ("engineering", "business"):
+        create_link_artifact(
+            f"http://{host}:{at.pages_port}/pages/{kind}.html",
+            link_text=f"{kind} dashboard",
+            key=f"{kind}-page",
+            description=f"The {kind} dashboard, written to {getattr(made, kind).name}",
+        )
 
 
 def publish_report(drawn: DriftReport) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from prefect import flow, get_run_logger
 
 from flows.approval import invite
-from flows.artifacts import publish_night, publish_report
+from flows.artifacts import publish_night, publish_pages, publish_report
 from flows.bodies import Night, night
 from flows.dispatch import by_event
 from flows.parameters import Nights, window_of
 from tasks.night import deliver_alerts
-from tasks.report import draw_report
+from tasks.report import draw_pages, draw_report
 from tasks.retrain import look_back, reconcile_model
 from tidegate.clock import now
 from tidegate.config.home import Home
@@ -22,7 +22,7 @@ from tidegate.windows import Window
 
 @flow(name="nightly")
 def nightly(request: Nights) -> list[Night]:
-    """Ingest, score, labels, performance, drift, alarms, decision, retrain if it was decided; a report with a page.
+    """Ingest, score, labels, performance, drift, alarms, decision, retrain if it was decided; reports, dashboards.
 
     Missed nights are caught up, the oldest first. Of these, only the newest may leave its retraining to a run of its
     own: the others' comes before the night after them, as it would have.
@@ -41,6 +41,8 @@ def nightly(request: Nights) -> list[Night]:
         windows = asked if asked is not None else due_windows(stores, model, now())
         done = [_one(home, model.name, w, last=w == windows[-1]) for w in windows]
         look_back(home, model.name, now())
+    if done:
+        publish_pages(home, draw_pages(home, now()))
     return done
 
 

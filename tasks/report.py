@@ -1,4 +1,4 @@
-"""The task that draws a drift report."""
+"""Tasks that draw pages: a drift report, the dashboards."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from tasks.said import said
 from tidegate.config.home import Home
 from tidegate.steps import drift_report as drawing
 from tidegate.steps.drift_report import DriftReport
+from tidegate.steps.pages import Pages, write_pages
+from tidegate.steps.stores import open_stores
 
 
 @task(cache_policy=NO_CACHE)
@@ -19,3 +21,10 @@ from tidegate.steps.drift_report import DriftReport
 def draw_report(home: Home, model_name: str, window: str, now: datetime) -> DriftReport:
     """Draw one window against the champion's reference, and log the page."""
     return drawing.drift_report(*at(home, model_name, window), now)
+
+
+@task(cache_policy=NO_CACHE)
+@said
+def draw_pages(home: Home, now: datetime) -> Pages:
+    """Write both dashboards of the home."""
+    return write_pages(open_stores(home), now)

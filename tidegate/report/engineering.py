@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from tidegate.report.board import Cell, Chart, Line, ModelPart, Section, Table, Tone, cells, known, rows_of, tone
 from tidegate.report.boardfacts import Facts
-from tidegate.report.words import metric_name, number, percent
+from tidegate.report.words import count, metric_name, number, percent
 
+HEADLINE = 110
 SUBJECTS = 24
 """Rows of the drift map: those that came nearest to their limits."""
 
@@ -21,7 +22,7 @@ def engineering(facts: Facts) -> ModelPart:
     >>> part.headline, [s.id for s in part.sections if not s.missing]
     ('Nothing is known to be wrong', [])
     """
-    head = facts.words[0] if facts.words else "Nothing is known to be wrong"
+    head = _short(facts.words[0]) if facts.words else "Nothing is known to be wrong"
     last = facts.windows[-1] if facts.windows else ""
     measured = [w for w in facts.windows if facts.primary in facts.metrics.get(w, {})]
     newest = facts.metrics[measured[-1]][facts.primary] if measured else None
@@ -45,6 +46,12 @@ def engineering(facts: Facts) -> ModelPart:
         _versions(facts),
     )
     return ModelPart(facts.model, tone(facts.state), head, facts.next, shown, sections)
+
+
+def _short(words: str) -> str:
+    """The first clause of a sentence, for a headline."""
+    first = words.split("; ", maxsplit=1)[0]
+    return first if len(first) <= HEADLINE else f"{first[: HEADLINE - 1].rsplit(' ', 1)[0]} …"
 
 
 def _todo(facts: Facts) -> Section:
@@ -348,7 +355,7 @@ def _rollouts(facts: Facts) -> Section:
         "Serving plan and rollouts",
         tables=(table,),
         says=f"Version {facts.champion or 'none'} serves since {facts.since or '–'}; "
-        f"{len(facts.switches)} switches so far.",
+        f"{count(len(facts.switches), 'switch', 'switches')} so far.",
     )
 
 
