@@ -70,6 +70,7 @@ def furnish() -> typer.Typer:
         estimates,
         evidence,
         explain,
+        incident,
         inferences,
         inspect,
         lab,
@@ -86,8 +87,23 @@ def furnish() -> typer.Typer:
     )
 
     rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    more = (mitigate, adjust, ci, decisions, estimates, policies, lab, serve, rollback, inferences, service, alerts)
-    for room in (*rooms, *more):
+    more = (
+        mitigate,
+        adjust,
+        ci,
+        decisions,
+        estimates,
+        policies,
+        lab,
+        serve,
+        rollback,
+        inferences,
+        service,
+        alerts,
+        incident,
+    )
+    on_call = (alerts, incident)
+    for room in (*rooms, *more, *on_call):
         room.add_to(app)
     return app
 
