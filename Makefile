@@ -63,6 +63,7 @@ bench-serving: $(READY) ## The gateway beside MLflow's server and FastAPI; kills
 	@PYTHONPATH=. $(PY) benchmarks/switching.py
 	@PYTHONPATH=. $(PY) benchmarks/kill_loop.py --loops 200 --durability buffered --out var/bench/kill_buffered.json
 	@PYTHONPATH=. $(PY) benchmarks/kill_loop.py --loops 200 --durability sync --out var/bench/kill_sync.json
+	@$(PY) benchmarks/servingpage.py --date $$(date +%F) > docs/benchmarks-serving.md
 
 bench-quick: $(READY) ## The cheaper peers at 100,000 and 1,000,000 rows; writes var/bench/drift-quick.json (6 min)
 	@$(PY) benchmarks/drift.py --quick

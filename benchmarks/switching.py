@@ -25,9 +25,11 @@ import requests
 from gateway import bodies
 from served_home import ROOT, prepare
 
+from tidegate.adapters import ledger
 from tidegate.config.home import Home
 from tidegate.lineage.digest import folder_digest
-from tidegate.steps.stores import stores_of
+from tidegate.steps.stores import Stores, stores_of
+from tidegate.steps.switch import sound
 
 MODEL, CALLERS, PORT = "plain", 4, 18431
 
@@ -44,6 +46,26 @@ def ask(sent: list[str], first: int, seen: list[tuple[float, int, int]], over: t
                 seen.append((time.time(), answer.status_code, answer.json().get("version", 0)))
             except requests.RequestException:
                 seen.append((time.time(), 0, 0))
+
+
+def promised(stores: Stores, version: int, digest: str, now: datetime) -> None:
+    """What a promotion does before it changes the plan: its intent, its own load and smoke test."""
+    body = {"version": version, "digest": digest}
+    with stores.control.write() as c:
+        ledger.append(
+            c, namespace=stores.namespace, owner="bench", model=MODEL, kind="intent", window=None, at=now, body=body
+        )
+    sound(stores, MODEL, version, digest)
+
+
+def up() -> None:
+    """Wait until the gateway answers, for a minute."""
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{PORT}/ping", timeout=5)
+            return
+        except OSError:
+            time.sleep(0.2)
 
 
 def arguments() -> argparse.Namespace:
@@ -79,21 +101,18 @@ def main() -> None:
     seen: list[tuple[float, int, int]] = []
     over, waits, late = threading.Event(), [], []
     try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{PORT}/ping", timeout=5)
-                break
-            except OSError:
-                time.sleep(0.2)
+        up()
         sent = bodies(source, MODEL, 1)
         callers = [threading.Thread(target=ask, args=(sent, k * 97, seen, over), daemon=True) for k in range(CALLERS)]
         for caller in callers:
             caller.start()
         for i in range(given.switches):
             version = 2 - i % 2
-            began = time.time()
             wanted = replace(plan, champion=version, champion_digest=digests[version])
             now = datetime.now(UTC)
+            if i < len(digests):
+                promised(stores, version, digests[version], now)
+            began = time.time()
             plan = stores.plans.swap(plan, wanted, owner="bench", window=None, at=now, why={"by": "bench"})
             acks = stores.acks.wait(MODEL, plan.revision, 60)
             waits.append(time.time() - began)

@@ -50,12 +50,18 @@ def ingested(home: Home, dataset: str, window: str, now: datetime) -> Verdict:
     return known if known is not None and known.passed else ingest_batch(home, dataset, window, now)
 
 
+Elsewhere = Callable[[Home, str, str, str, datetime], bool]
+"""Has (home, model, window, reason, now) retrained by another run; False if there is none that would."""
+
+
 def night(
-    home: Home, model_name: str, window: str, now: datetime, *, tell: Callable[[], object] | None = None
-) -> Night:
+    home: Home, model_name: str, window: str, now: datetime, *, elsewhere: Elsewhere | None = None,
+    tell: Callable[[], object] | None = None,
+) -> Night:  # fmt: skip
     """One night: ingest → score → labels, performance → drift, alarms → decision → what it says.
 
-    `tell` is called as soon as alarms are stored, before anything that takes long; a replay has none.
+    A retraining may be left to a run of its own (`elsewhere`); everything else is done here. `tell` is called as soon
+    as alarms are stored, before anything that takes long; a replay has none.
     """
     model = open_stores(home).project.model(model_name)
     quality = ingested(home, model.dataset, window, now)
@@ -65,6 +71,10 @@ def night(
         tell()
     decision = decide_window(home, model_name, window, now)
     if not decision.acts:
+        return Night(window, quality, scored, tuple(alarms), decision)
+    if decision.action == "retrain" and elsewhere is not None and elsewhere(
+        home, model_name, window, decision.reason, now
+    ):  # fmt: skip
         return Night(window, quality, scored, tuple(alarms), decision)
     if decision.action in ("recalibrate", "move_threshold"):
         tried = adjusted(home, model_name, window, now, decision.action, decision.reason)

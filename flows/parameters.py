@@ -43,9 +43,21 @@ class ModelNight(Parameters):
     window: date | None = Field(None, description="Date of the window; by default the last one that is over.")
 
 
+class Nights(Parameters):
+    """One window of a model, or all that are due."""
+
+    model: str = Field(pattern=NAME, description="Name of a file in configs/models.")
+    window: date | None = Field(
+        None, description="Date of the window; left out, every night that is due and not done, the oldest first."
+    )
+
+
 class RetrainRequest(ModelNight):
     """A retrain that somebody, or a threshold, asks for."""
 
+    champion: int | None = Field(
+        None, ge=1, description="Version that is to be replaced; if another one decides by now, nothing is trained."
+    )
     reason: str = Field("requested", max_length=200, description="Why; written to the ledger.")
 
 
@@ -76,6 +88,23 @@ class RollbackRequest(Parameters):
     check: bool = Field(True, description="Try it on current data first, and refuse what cannot serve.")
     by: str = Field(min_length=1, max_length=120, description="Who asks; kept in the ledger.")
     reason: str = Field("", max_length=1000, description="Why; kept in the ledger.")
+
+
+class CompactRequest(Parameters):
+    """Which home to keep."""
+
+
+class FailedRun(Parameters):
+    """A run that did not end well."""
+
+    run: str = Field(max_length=120, description="Id of the flow run; `prefect.flow-run.` may stand before it.")
+    state: str = Field("Failed", max_length=120, description="What became of it: Failed, Crashed or TimedOut.")
+
+
+class DrillRequest(Parameters):
+    """A rollback drill of one model, or of all that have a former champion."""
+
+    model: str | None = Field(None, pattern=NAME, description="Name of a file in configs/models; by default every one.")
 
 
 class ReplayRequest(Parameters):

@@ -9,51 +9,27 @@ from __future__ import annotations
 import json
 import logging
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from serving.hosted import Hosted, host
 from serving.lane import Lane
+from serving.shelf import Shelf
 from tidegate.adapters.acks import Acks
 from tidegate.adapters.apikeys import ROLES, ApiKeys
 from tidegate.adapters.control import Control, open_control
-from tidegate.adapters.packages import Loaded, load
 from tidegate.adapters.plans import Plans
 from tidegate.config.home import Home
-from tidegate.errors import IntegrityError, StoreError, TidegateError
+from tidegate.errors import StoreError, TidegateError
 from tidegate.rollout.plan import ServingPlan
-from tidegate.steps.switch import smoke_test
 
 BEAT = 2.0
 AGAIN = 15.0
 """Seconds after which a version that could not be loaded is tried once more."""
-FETCH = 120.0
-KEPT = 3
-"""Versions of a model that a worker keeps in memory."""
 said = logging.getLogger("tidegate.serving")
-
-
-class Fetch(threading.Thread):
-    """Fetches a package by a process of its own, which may hang; `fault` says why it did not come."""
-
-    def __init__(self, home: Home, model: str, version: int, digest: str) -> None:
-        super().__init__(name=f"fetch {model} {version}", daemon=True)
-        words = [sys.executable, "-m", "serving.fetch", str(home.root), str(home.state), model, digest]
-        self.words, self.fault = [*words, str(version)], ""
-
-    def run(self) -> None:
-        """Ask, for two minutes at most."""
-        try:
-            done = subprocess.run(self.words, capture_output=True, text=True, timeout=FETCH, check=False)
-            self.fault = done.stderr.strip()[-300:] if done.returncode else ""
-        except subprocess.TimeoutExpired:
-            self.fault = f"a registry that does not answer within {FETCH:.0f} s"
 
 
 class Follower(threading.Thread):
@@ -77,8 +53,7 @@ class Follower(threading.Thread):
         self._control: Control | None = None
         self._over, self._beaten = threading.Event(), 0.0
         self._owed: set[str] = set()
-        self._kept: dict[tuple[str, str], Hosted] = {}
-        self._fetching: dict[str, Fetch] = {}
+        self.shelf, self._heard = Shelf(home), -1
 
     # -- the loop -----------------------------------------------------------------------
     def run(self) -> None:
@@ -93,6 +68,7 @@ class Follower(threading.Thread):
     def stop(self) -> None:
         """End the loop, and say that this worker is gone."""
         self._over.set()
+        self.shelf.close()
         if self.is_alive():
             self.join(timeout=10)
         if self._control is not None:
@@ -106,7 +82,7 @@ class Follower(threading.Thread):
         plans = self._read()
         for name, plan in plans.items():
             lane = self.lanes[name]
-            late = lane.fault and (time.monotonic() - lane.tried > AGAIN or self._come(plan))
+            late = lane.fault and (time.monotonic() - lane.tried > AGAIN or self.shelf.come(plan.champion_digest))
             if plan.revision != lane.revision or late:
                 self._switch(lane, plan)
             elif name in self._owed:
@@ -118,16 +94,12 @@ class Follower(threading.Thread):
         for lane in self.lanes.values():
             lane.log.tick()
 
-    def _come(self, plan: ServingPlan) -> bool:
-        """Whether a package that was being fetched has come, or will not."""
-        going = self._fetching.get(plan.champion_digest or "")
-        return going is not None and not going.is_alive()
-
     def _read(self) -> dict[str, ServingPlan]:
         try:
             if self._control is None:
                 self._control = open_control(self.home.state)
             plans = Plans(self._control, self.namespace)
+            self._warm(plans)
             found = {name: plans.get(name) for name in self.lanes}
             keys = {k.digest: (k.name, ROLES[k.role]) for k in ApiKeys(self._control, self.namespace).running()}
             if keys != self.keys:
@@ -145,6 +117,13 @@ class Follower(threading.Thread):
             # Without control's word only lanes that have nothing yet take the file's.
             return {n: p for n, p in self._remembered().items() if n in self.lanes and self.lanes[n].hosted is None}
 
+    def _warm(self, plans: Plans) -> None:
+        """Make ready what somebody is about to put into a plan."""
+        self._heard, meant = plans.intended(self._heard)
+        for model, version, digest in meant:
+            if model in self.lanes:
+                self.shelf.warm(self.lanes[model], version, digest)
+
     # -- switching ----------------------------------------------------------------------
     def _switch(self, lane: Lane, plan: ServingPlan) -> None:
         lane.tried, name = time.monotonic(), lane.model.name
@@ -154,7 +133,7 @@ class Follower(threading.Thread):
             self._say(lane, plan)
             return
         try:
-            fresh = self._hosted(lane, plan.champion, plan.champion_digest, plan.revision)
+            fresh = self.shelf.take(lane, plan.champion, plan.champion_digest, plan.revision)
         except Exception as fault:  # whatever a package may provoke: the version in place goes on answering
             lane.fault = " ".join(f"{fault}".split()) or type(fault).__name__
             lane.why, lane.revision = f"version {plan.champion} cannot be served: {lane.fault}", plan.revision
@@ -167,47 +146,6 @@ class Follower(threading.Thread):
         self._say(lane, plan)
         if self.up:
             self._remember(plan)
-
-    def _hosted(self, lane: Lane, version: int, digest: str, revision: int) -> Hosted:
-        """A version that is loaded and smoke-tested; the last ones stay in memory, so that going back takes no time."""
-        known = self._kept.pop((lane.model.name, digest), None)
-        if known is None:
-            package = self._package(lane.model.name, version, digest)
-            smoke_test(package)
-            known = host(package, lane.dataset, lane.model, lane.payload.columns, version, revision)
-        fresh = replace(known, version=version, revision=revision)
-        self._kept[lane.model.name, digest] = fresh
-        mine = [k for k in self._kept if k[0] == lane.model.name]
-        for old in mine[:-KEPT]:
-            del self._kept[old]
-        return fresh
-
-    def _package(self, model: str, version: int, digest: str) -> Loaded:
-        """The package from the local folder; what is not there is fetched by a process that may hang by itself."""
-        folder = self.home.state / "packages" / model / digest
-        if not folder.is_dir():
-            self._fetch(folder, model, version, digest)
-        return load(folder.resolve(), digest)
-
-    def _fetch(self, folder: Path, model: str, version: int, digest: str) -> None:
-        """Ask the registry beside the loop, which has keys and other models to look after.
-
-        Raises
-        ------
-        IntegrityError
-            Until it has come: the plan is tried again.
-        """
-        thing = f"package of version {version} of {model}"
-        going = self._fetching.get(digest)
-        if going is None:
-            going = self._fetching[digest] = Fetch(self.home, model, version, digest)
-            going.start()
-        if going.is_alive():
-            raise IntegrityError(thing, "a local copy", "none; it is being fetched", "wait, or tidegate rollback")
-        del self._fetching[digest]
-        if not folder.is_dir():
-            raise IntegrityError(thing, "a local copy, or one in the registry", going.fault or "neither",
-                                 "mend the registry, or tidegate rollback")  # fmt: skip
 
     def _say(self, lane: Lane, plan: ServingPlan) -> None:
         name, hosted = lane.model.name, lane.hosted

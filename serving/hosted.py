@@ -11,6 +11,7 @@ import numpy as np
 from tidegate.adapters.environment import environment_digest
 from tidegate.adapters.fastscorer import Prepared, prepare
 from tidegate.adapters.packages import Loaded
+from tidegate.adapters.proofs import Proofs
 from tidegate.config.dataset import Dataset
 from tidegate.config.model import Model
 
@@ -70,7 +71,13 @@ class Hosted:
 
 
 def host(
-    package: Loaded, dataset: Dataset, model: Model, columns: Sequence[str], version: int, revision: int
+    package: Loaded,
+    dataset: Dataset,
+    model: Model,
+    columns: Sequence[str],
+    version: int,
+    revision: int,
+    proofs: Proofs | None = None,
 ) -> Hosted:
     """Make a loaded package ready: its fast path checked, its thresholds at hand.
 
@@ -78,8 +85,10 @@ def host(
     ----------
     columns : sequence of str
         The columns of the rows that `answer` gets.
+    proofs : Proofs, optional
+        Where proofs of fast paths are kept.
     """
-    prepared = prepare(package, dataset)
+    prepared = prepare(package, dataset, proofs)
     own = package.spec.get("group_thresholds") or {}
     group_at = list(columns).index(own["column"]) if own else -1
     threshold = threshold_of(package.spec)

@@ -17,6 +17,7 @@ from serving.app import Gateway
 from serving.follower import Follower
 from serving.gauges import Gauges
 from serving.lane import lanes_of
+from serving.meter import Meter
 from serving.routes import Routes
 from serving.watch import Watch
 from tidegate.config.home import Home
@@ -45,12 +46,13 @@ def build(home: Home, names: tuple[str, ...], *, guarded: bool, live: Path, pare
     worker = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
     gauges = Gauges(live / f"{worker}.live", names)
     lanes = lanes_of(project, names, gauges, worker, home.state)
-    watch = Watch(home, lanes, gauges, live)
+    watch, meter = Watch(home, lanes, gauges, live), Meter(lanes, worker)
 
     def each_look() -> None:
         if parent is not None and os.getppid() != parent:
             os.kill(os.getpid(), signal.SIGTERM)  # nobody is left who would end this process
         watch.look()
+        meter.look()
 
     follower = Follower(home, project.platform.namespace, lanes, worker, settings.poll.total_seconds(), each_look)
     follower.look()
@@ -64,6 +66,7 @@ def build(home: Home, names: tuple[str, ...], *, guarded: bool, live: Path, pare
             yield
         finally:
             await asyncio.to_thread(follower.stop)
+            await asyncio.to_thread(meter.look, now=True)
             for lane in lanes.values():
                 await asyncio.to_thread(lane.log.close)
 

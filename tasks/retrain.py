@@ -11,6 +11,7 @@ from tasks.night import at
 from tidegate.adapters.leases import Lease
 from tidegate.config.home import Home
 from tidegate.steps import adjust, candidate, promote, rollback, stillfit
+from tidegate.steps import drill as drilling
 from tidegate.steps import reconcile as reconciling
 from tidegate.steps.stores import open_stores
 from tidegate.verdicts import Verdict
@@ -77,3 +78,10 @@ def look_back(home: Home, model_name: str, now: datetime) -> Verdict | None:
     """Check the former champion on the newest batch, so that a rollback need not wait for it."""
     stores = open_stores(home)
     return stillfit.look_ahead(stores, stores.project.model(model_name), now)
+
+
+@task(cache_policy=NO_CACHE)
+def drill_model(home: Home, model_name: str, now: datetime) -> Verdict:
+    """Measure the way back beside production."""
+    stores = open_stores(home)
+    return drilling.drill(stores, stores.project.model(model_name), now)

@@ -146,8 +146,8 @@ def write(root: Path, files: dict[str, str]) -> None:
         path.write_text(text)
 
 
-def nights(count: int) -> list[date]:
-    return [FIRST + timedelta(days=i) for i in range(count)]
+def nights(count: int, first: date = FIRST) -> list[date]:
+    return [first + timedelta(days=i) for i in range(count)]
 
 
 def moments(day: date, count: int, rng: np.random.Generator) -> list[datetime]:
@@ -155,7 +155,7 @@ def moments(day: date, count: int, rng: np.random.Generator) -> list[datetime]:
     return [datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(seconds=int(s)) for s in seconds]
 
 
-def write_wine(root: Path, count: int, change: int) -> Path:
+def write_wine(root: Path, count: int, change: int, first: date = FIRST) -> Path:
     """A home with `count` nights of tastings; from night `change` on the instruments read otherwise."""
     from sklearn.datasets import load_wine
 
@@ -165,7 +165,7 @@ def write_wine(root: Path, count: int, change: int) -> Path:
     rng, wine = np.random.default_rng(11), load_wine(as_frame=True)
     table = wine.frame.rename(columns={"color_intensity": "color"})
     told = []
-    for i, day in enumerate(nights(count)):
+    for i, day in enumerate(nights(count, first)):
         # The class balance changes with the instruments.
         weight = np.array([1.0, 1.0, 1.0] if i < change else [1.0, 2.0, 0.5])[table["target"]]
         at = rng.choice(len(table), ROWS, p=weight / weight.sum())
@@ -191,7 +191,7 @@ def write_wine(root: Path, count: int, change: int) -> Path:
     return root
 
 
-def write_diabetes(root: Path, count: int, change: int) -> Path:
+def write_diabetes(root: Path, count: int, change: int, first: date = FIRST) -> Path:
     """A home with `count` nights of patients; from night `change` on the disease goes faster."""
     from sklearn.datasets import load_diabetes
 
@@ -200,7 +200,7 @@ def write_diabetes(root: Path, count: int, change: int) -> Path:
     for folder in ("diabetes", "progression"):
         (root / folder).mkdir()
     rng, table = np.random.default_rng(13), load_diabetes(as_frame=True, scaled=False).frame
-    for i, day in enumerate(nights(count)):
+    for i, day in enumerate(nights(count, first)):
         rows = table.iloc[rng.choice(len(table), ROWS)].reset_index(drop=True)
         when = moments(day, ROWS, rng)
         frame = rows[["age", "bmi", "bp", "s5"]].astype(float)

@@ -67,6 +67,11 @@ class Acks:
         with self.control.write() as c:
             c.execute(delete(acks).where((acks.c.namespace == self.namespace) & (acks.c.worker == worker)))
 
+    def forget(self) -> None:
+        """Forget every worker, in a copy of a home that none of them serves."""
+        with self.control.write() as c:
+            c.execute(delete(acks).where(acks.c.namespace == self.namespace))
+
     def live(self, model: str) -> list[Ack]:
         """What the workers say that were seen in the last ten seconds, by worker."""
         a = acks.c

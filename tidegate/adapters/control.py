@@ -83,6 +83,20 @@ class Control:
         with self._transaction("BEGIN IMMEDIATE", "FULL" if durable else "NORMAL") as c:
             yield c
 
+    def shrink(self) -> None:
+        """Give back the room of the journal, and of the file where a quarter of it and 10 MB are unused."""
+        try:
+            with self.engine.connect() as c:
+                pages, unused, size = (
+                    int(c.exec_driver_sql(f"PRAGMA {what}").scalar() or 0)
+                    for what in ("page_count", "freelist_count", "page_size")
+                )
+                if unused * size > 10_000_000 and unused * 4 > pages:
+                    c.exec_driver_sql("VACUUM")
+                c.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        except (StatementError, sqlite3.Error):
+            return  # somebody is at it, or the disk is full: the next time, then
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent snapshot for reading."""

@@ -18,6 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tidegate.adapters.packages import Loaded
+from tidegate.adapters.proofs import Proof, Proofs
 from tidegate.adapters.treelitemodel import TreeliteModel, UnsuitedError, members_of
 from tidegate.config.dataset import Dataset
 from tidegate.contract.conform import ARROW
@@ -105,15 +106,21 @@ class Prepared:
         return pa.table(made, names=list(self.columns))
 
 
-def prepare(package: Loaded, dataset: Dataset) -> Prepared:
+def prepare(package: Loaded, dataset: Dataset, proofs: Proofs | None = None) -> Prepared:
     """Read a package into Treelite where it is proven to score the same; else say why not, and score by the package.
 
     Costs a second or two for 600 trees. Nothing that Treelite raises comes out of here.
+
+    Parameters
+    ----------
+    proofs : Proofs, optional
+        Where proofs are kept. What was proven before is only looked at again on the probe rows.
     """
-    from tidegate.adapters.scorerproof import proven
+    from tidegate.adapters.scorerproof import proven, repeated
 
     made = Prepared(package, dataset)
-    made.why = _unsuited(package, dataset)
+    known = proofs.get(package.digest, dataset) if proofs else None
+    made.why = _unsuited(package, dataset) or (known.why if known else "")
     if made.why:
         return made
     kinds = [package.spec["features"][n] for n in made.columns]
@@ -128,7 +135,12 @@ def prepare(package: Loaded, dataset: Dataset) -> Prepared:
         made._finish = _finisher(trees, package.spec)
         made._refuses_missing = _refuses(made, dataset)
         made._trees = trees
+        if known is not None and repeated(made):
+            made.apart = known.apart
+            return made
         made.apart, made.why = proven(made, trees, dataset)
+        if proofs is not None:
+            proofs.keep(package.digest, dataset, Proof(made.apart, made.why))
     # Treelite, or an estimator that another version of scikit-learn made, may raise anything.
     except Exception as fault:
         said = " ".join(str(fault).split())[:300] or "no message"

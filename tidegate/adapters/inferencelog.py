@@ -29,7 +29,7 @@ from tidegate.privacy.policy import Policy, compile_policy
 REFUSALS = 100
 """Refused requests that are stored one by one, a second; the rest is stored as counts."""
 
-ABOUT, INFERENCES, REFUSAL, LABELS = 0, 1, 2, 3
+ABOUT, INFERENCES, REFUSAL, LABELS, RESOURCES = 0, 1, 2, 3, 4
 """What a record is: its first item."""
 
 
@@ -153,6 +153,17 @@ class InferenceLog:
         """Log labels: (inference id or None, row id or None, label, known at in ns); acknowledge only on True."""
         return self.spool.append(self._encode((LABELS, received_ns, caller, posted)), 0)
 
+    def resources(
+        self, at_ns: int, worker: str, seconds: float, cpu_s: float, memory: int, models: int, gpu: float | None,
+        gpu_memory: float | None,
+    ) -> bool:  # fmt: skip
+        """Log what a worker took: CPU seconds within the last `seconds`, bytes of memory now, share of its GPU.
+
+        `models`: how many models share the worker.
+        """
+        body = (RESOURCES, at_ns, worker, seconds, cpu_s, memory, models, gpu, gpu_memory)
+        return self.spool.append(self._encode(body), 0)
+
     def counts(self) -> Counts:
         """Rows admitted to the log, stored, and dropped."""
         return self.spool.counts()
@@ -223,5 +234,6 @@ def _plain(value: Any) -> Any:
 
 
 __all__ = [
-    "ABOUT", "INFERENCES", "LABELS", "REFUSAL", "Answered", "Counts", "InferenceLog", "log_columns", "new_ids",
+    "ABOUT", "INFERENCES", "LABELS", "REFUSAL", "RESOURCES", "Answered", "Counts", "InferenceLog", "log_columns",
+    "new_ids",
 ]  # fmt: skip

@@ -28,7 +28,7 @@ from tidegate.adapters.lakeparts import active, day, name_in_lake
 from tidegate.adapters.leases import Lease, check_token
 from tidegate.adapters.parquet import conform, read_file, storable, write_file
 from tidegate.adapters.schema import windows
-from tidegate.errors import StoreError, UsageError
+from tidegate.errors import IntegrityError, StoreError, UsageError
 from tidegate.lineage.digest import file_digest, table_digest
 
 if TYPE_CHECKING:
@@ -193,12 +193,17 @@ class Lake:
         Raises
         ------
         IntegrityError
-            If a file differs from what was recorded, or is missing.
+            If a file differs from what was recorded, or is missing; or if what was known at `as_of` was given up.
         UsageError
             If none of the windows has one of `columns`.
         """
         path = self.path(table, owner)
         records = self.many(table, owner, wanted, as_of)
+        if as_of is not None and (gone := next((r for r in records if r.rows and not r.files), None)):
+            raise IntegrityError(
+                f"table {table} of {owner}, window {gone.window} as known at {as_of.isoformat()}", "its rows",
+                "given up by retention", "restore a backup of that time, or leave --as-of out",
+            )  # fmt: skip
         files = [(path / name, sha, r.window) for r in records for name, sha in sorted(r.files.items())]
         if columns is not None:
             columns = [c for c in dict.fromkeys(columns) if c != "window"]

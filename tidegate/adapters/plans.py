@@ -7,11 +7,12 @@ from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from tidegate.adapters import ledger
 from tidegate.adapters.control import Control
 from tidegate.adapters.leases import Lease, check_token
+from tidegate.adapters.schema import ledger as ledger_rows
 from tidegate.adapters.schema import plans
 from tidegate.errors import PlanConflict, UsageError
 from tidegate.rollout.plan import ServingPlan
@@ -31,6 +32,20 @@ class Plans:
         if row is None:
             return ServingPlan(model)
         return ServingPlan(**{f.name: row._mapping[f.name] for f in fields(ServingPlan)})
+
+    def intended(self, since: int) -> tuple[int, list[tuple[str, int, str]]]:
+        """Model, version and package digest of each switch that somebody began after a place in the ledger.
+
+        Returns the ledger's end beside them. Before any place was known (-1) nothing is told but the end.
+        """
+        of = ledger_rows.c.namespace == self.namespace
+        with self.control.read() as c:
+            end = c.execute(select(func.max(ledger_rows.c.seq))).scalar() or 0
+            if since < 0 or end <= since:
+                return end, []
+            new = of & (ledger_rows.c.kind == "intent") & (ledger_rows.c.seq > since) & (ledger_rows.c.seq <= end)
+            found = c.execute(select(ledger_rows.c.model, ledger_rows.c.body).where(new)).all()
+        return end, [(m, int(b["version"]), str(b["digest"])) for m, b in found if "version" in b and "digest" in b]
 
     def swap(
         self,

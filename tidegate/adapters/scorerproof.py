@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 
 SAME = 1e-12
 """Difference that two orders of the same sums may make, relative where a score is above 1."""
+REPEATED = 1e-9
+"""Difference to the training's predictions, as in the smoke test."""
 SPLITS = 24
 """Thresholds tried, a column: each exactly, and a step of float64 and of float32 aside."""
 BASES = 3
@@ -51,6 +53,16 @@ def proven(made: Prepared, trees: TreeliteModel, dataset: Dataset) -> tuple[floa
         if why:
             return worst, f"{why} ({name})"
     return worst, ""
+
+
+def repeated(made: Prepared) -> bool:
+    """Whether the fast path repeats what the training predicted of the probe rows, of one row and of all."""
+    probe = made.package.reference("probe")
+    wanted = np.array(probe["expected"].to_pylist(), dtype=np.float64)
+    rows = [tuple(row.values()) for row in probe.select(list(made.columns)).to_pylist()]
+    if not rows:
+        return False
+    return max(_apart(made.scores(rows), wanted), _apart(made.scores(rows[:1]), wanted[:1])) <= REPEATED
 
 
 def _compared(made: Prepared, rows: list[Row], wanted: Floats | None) -> tuple[float, str]:
@@ -164,4 +176,4 @@ def _aside(kind: str, thresholds: Floats) -> list[Any]:
     return tried
 
 
-__all__ = ["SAME", "proven"]
+__all__ = ["SAME", "proven", "repeated"]

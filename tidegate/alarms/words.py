@@ -29,7 +29,13 @@ _HAPPENED = {
     "quality": "data failed its checks",
     "service": "the service answers badly",
 }
-_SERVICE = {"latency": "answers are slow", "errors": "requests fail", "skew": "served otherwise than in training"}
+_SERVICE = {
+    "latency": "answers are slow",
+    "errors": "requests fail",
+    "skew": "served otherwise than in training",
+    "nightly": "nights are not run",
+    "run": "a run failed",
+}
 _SHARES = {"missing": "missing share", "unseen": "share of unseen categories"}
 _NAMES = {"psi": "PSI", "ks": "KS", "js": "JS", "kl": "KL", "w1_sigma": "W1/σ", "infinite": "infinite values"}
 
@@ -81,8 +87,15 @@ def next_command(cause: Cause, first: Signal, model: str, dataset: str, incident
     if cause == "model":
         return f"tidegate lineage {model}"
     if cause == "service":
-        return f"tidegate {'skew' if first.subject == 'skew' else 'service'} {model} --window {first.window}"
+        return _of_the_service(first, model)
     return f"tidegate findings {model} {first.window}"
+
+
+def _of_the_service(first: Signal, model: str) -> str:
+    subject = first.subject.partition(" [")[0]
+    if subject in ("nightly", "run"):
+        return f"tidegate nightly {model} --window {first.since}"
+    return f"tidegate {'skew' if subject == 'skew' else 'service'} {model} --window {first.window}"
 
 
 def happened(monitor: str, subject: str) -> str:
@@ -107,7 +120,7 @@ def _what(signals: Sequence[Signal]) -> str:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         return f"{_short(first.subject)}{more} {'drifted' if first.worse else 'came back'}"
     if first.monitor == "service":
-        return _SERVICE.get(first.subject, _HAPPENED["service"])
+        return _SERVICE.get(first.column, _HAPPENED["service"])
     segment = first.subject.partition(" [")[2]
     return _HAPPENED.get(first.monitor, printable(first.monitor)) + (f" [{_short(segment)}" if segment else "")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -45,6 +46,8 @@ def _root(
     home: Annotated[Path | None, typer.Option("--home", help="Home folder (else TIDEGATE_HOME, or upward).")] = None,
 ) -> None:
     ctx.obj = home
+    if ctx.invoked_subcommand == "up":
+        return  # what it starts is a real server, and says what it does
     for key, value in (QUIET | {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in IDLE}).items():
         os.environ.setdefault(key, value)
 
@@ -55,56 +58,44 @@ def version() -> None:
     typer.echo(__version__)
 
 
+ROOMS = (
+    "run",
+    "approval",
+    "evidence",
+    "explain",
+    "inspect",
+    "report",
+    "alarms",
+    "oncall",
+    "detectors",
+    "quarantine",
+    "config",
+    "profiles",
+    "mitigate",
+    "adjust",
+    "ci",
+    "decisions",
+    "estimates",
+    "policies",
+    "lab",
+    "serve",
+    "rollback",
+    "inferences",
+    "service",
+    "alerts",
+    "incident",
+    "housekeeping",
+    "up",
+    "deployments",
+)
+"""The modules of verbs, in the order in which `--help` lists them."""
+
+
 @cache
 def furnish() -> typer.Typer:
     """The command with every verb; they are added once, however often the command is called in a process."""
-    from tidegate.cli import (
-        adjust,
-        alarms,
-        alerts,
-        approval,
-        ci,
-        config,
-        decisions,
-        detectors,
-        estimates,
-        evidence,
-        explain,
-        incident,
-        inferences,
-        inspect,
-        lab,
-        mitigate,
-        oncall,
-        policies,
-        profiles,
-        quarantine,
-        report,
-        rollback,
-        run,
-        serve,
-        service,
-    )
-
-    rooms = (run, approval, evidence, explain, inspect, report, alarms, oncall, detectors, quarantine, config, profiles)
-    more = (
-        mitigate,
-        adjust,
-        ci,
-        decisions,
-        estimates,
-        policies,
-        lab,
-        serve,
-        rollback,
-        inferences,
-        service,
-        alerts,
-        incident,
-    )
-    on_call = (alerts, incident)
-    for room in (*rooms, *more, *on_call):
-        room.add_to(app)
+    for room in ROOMS:
+        import_module(f"tidegate.cli.{room}").add_to(app)
     return app
 
 

@@ -79,9 +79,10 @@ def nightly(ctx: typer.Context, model: Model, window: Night = None, as_json: Jso
     from dataclasses import asdict
 
     from flows.nightly import nightly as flow
-    from flows.parameters import ModelNight
+    from flows.parameters import Nights, window_of
 
-    done = flow(ModelNight(home=str(home.root), model=model, window=day(window)))
+    night = window_of(home, load_project(home).model(model).dataset, day(window))
+    [done] = flow(Nights(home=str(home.root), model=model, window=night.date))
     if as_json:
         typer.echo(json.dumps(asdict(done), default=str))
         raise typer.Exit(EXIT[done.quality.outcome])

@@ -39,6 +39,11 @@ def service(ctx: typer.Context, model: Model, window: Of = None, as_json: Json =
             typer.echo(f"predictions, deciles: {', '.join(f'{v:.4g}' for v in numbers['prediction'])}")
         if numbers["confidence"]:
             typer.echo(f"confidence, deciles: {', '.join(f'{v:.3f}' for v in numbers['confidence'])}")
+        if (taken := numbers.get("resources") or {}).get("cpu_s") is not None:
+            shared = f", workers shared by {taken['models']:.0f} models" if taken["models"] > 1 else ""
+            cards = "" if taken["gpu"] is None else f", GPU {taken['gpu']:.0%} busy, {taken['gpu_memory'] / 1e9:.1f} GB"
+            typer.echo(f"resources: {taken['cpu_s']:,.0f} CPU s ({taken['cores']:.2f} cores on average), "
+                       f"{taken['memory'] / 1e6:,.0f} MB at most{cards}{shared}")  # fmt: skip
         for why, n in numbers["refusals"].items():
             typer.echo(f"not answered: {n:,.0f} × {printable(why)}")
     _end(verdict, as_json)

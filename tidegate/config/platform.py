@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 
 from tidegate.config.alerts import Alerts
 from tidegate.config.base import Settings, did_you_mean, show, wrong
+from tidegate.config.operations import Operations
+from tidegate.config.retention import Retention
+from tidegate.config.schedule import Schedule
 from tidegate.config.serving import Gateway
 from tidegate.config.values import Day, Duration, Name, Number, RelativePath, Whole
 
@@ -45,9 +48,12 @@ class Platform(Settings):
         timedelta(minutes=15), gt=timedelta(0), description="How long a lease lives without renewal."
     )
     serving: Gateway = Field(Gateway(), description="Where the gateway listens, and what it refuses.")
+    operations: Operations = Field(Operations(), description="What `tidegate up` starts, and where it listens.")
+    retention: Retention = Field(Retention(), description="How long things are kept, and how much disk they may take.")
     on_call: dict[Name, OnCall] = Field(
         default_factory=dict, description="The groups that are woken, by name; an owner without one has the defaults."
     )
+    schedule: Schedule = Field(Schedule(), description="When things run by themselves, and what is caught up.")
     alerts: Alerts = Field(Alerts(), description="Whom alarms are told to, through what, and when.")
     freezes: tuple[Freeze, ...] = Field((), description="Periods in which alarms go to the digest only.")
     defaults: dict[str, Any] = Field(

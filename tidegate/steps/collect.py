@@ -63,7 +63,7 @@ def collect(stores: Stores, model: Model, now: datetime) -> Collected:
     folder, out = spool_folder(stores.home.state, stores.namespace, model.name), Collected()
     if not folder.is_dir():
         return out
-    with _alone(folder):
+    with alone(folder):
         _finish(stores, model, folder, now, out)
         dead: dict[Path, int] = {}
         try:
@@ -97,7 +97,7 @@ def _groups(segments: list[Segment]) -> Iterator[list[Segment]]:
         yield group
 
 
-def _plan(folder: Path) -> Path:
+def plan_of(folder: Path) -> Path:
     return folder / ".collecting.json"
 
 
@@ -107,14 +107,14 @@ def _write_plan(folder: Path, plan: Mapping[str, object]) -> None:
         json.dump(plan, file)
         file.flush()
         os.fsync(file.fileno())
-    draft.rename(_plan(folder))
+    draft.rename(plan_of(folder))
 
 
 def _finish(stores: Stores, model: Model, folder: Path, now: datetime, out: Collected) -> None:
     """Carry out the plan, if there is one: the lake, then the segments, then the plan itself."""
-    if not _plan(folder).exists():
+    if not plan_of(folder).exists():
         return
-    plan = json.loads(_plan(folder).read_text())
+    plan = json.loads(plan_of(folder).read_text())
     paths = [folder / name for name in plan["segments"]]
     there = [Segment(p, p.name.split(".")[0], int(p.name.split(".")[1])) for p in paths if p.exists()]
     if len(there) == len(paths):
@@ -128,7 +128,7 @@ def _finish(stores: Stores, model: Model, folder: Path, now: datetime, out: Coll
             segment.path.rename(segment.path.with_name(f"{segment.id}.{missing}.bad"))
         else:
             segment.path.unlink()
-    _plan(folder).unlink()
+    plan_of(folder).unlink()
 
 
 def _store(
@@ -201,7 +201,7 @@ def _remove(writer: Path) -> None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """One collector at a time; it ends with its process."""
     held = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     until = time.monotonic() + PATIENCE
@@ -220,4 +220,4 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(held)
 
 
-__all__ = ["KIND", "Collected", "collect"]
+__all__ = ["KIND", "Collected", "alone", "collect", "plan_of"]

@@ -1,4 +1,4 @@
-"""What the records of a spool say, as tables by window: inferences, refused requests, posted labels."""
+"""What the records of a spool say, by window: inferences, refused requests, posted labels, what workers took."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tidegate.adapters.inferenceids import moment_of
-from tidegate.adapters.inferencelog import ABOUT, INFERENCES, LABELS, REFUSAL
+from tidegate.adapters.inferencelog import ABOUT, INFERENCES, LABELS, REFUSAL, RESOURCES
 from tidegate.adapters.segments import Segment, records
 from tidegate.config.model import Model
 from tidegate.contract.conform import ARROW
@@ -36,6 +36,10 @@ REFUSED = pa.schema(
     [("received_at", INSTANT), ("latency_us", pa.float64()), ("status", pa.int32()), ("why", pa.string()),
      ("caller", pa.string()), ("count", pa.int64())]
 )  # fmt: skip
+TAKEN = pa.schema(
+    [("at", INSTANT), ("worker", pa.string()), ("seconds", pa.float64()), ("cpu_s", pa.float64()),
+     ("memory", pa.float64()), ("models", pa.int32()), ("gpu", pa.float64()), ("gpu_memory", pa.float64())]
+)  # fmt: skip
 POSTED = pa.schema(
     [("inference_id", pa.string()), ("row_id", pa.string()), ("label", pa.float64()), ("known_at", INSTANT),
      ("received_at", INSTANT), ("caller", pa.string())]
@@ -52,7 +56,7 @@ class Read:
 
 
 def read_segments(model: Model, calendar: Calendar, segments: Iterable[Segment]) -> Read:
-    """The tables `served`, `refusals` and `posted_labels` of some segments.
+    """The tables `served`, `refusals`, `posted_labels` and `resources` of some segments.
 
     ``found`` is the rows that each segment gave, to hold against what its writer stored in it; ``wrong`` says which
     posted labels are none of the model's.
@@ -61,6 +65,7 @@ def read_segments(model: Model, calendar: Calendar, segments: Iterable[Segment])
     served: dict[str, list[pa.Table]] = defaultdict(list)
     refusals: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
     posted: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    taken: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
     out = Read({})
     for segment in segments:
         abouts: dict[int, tuple[Any, ...]] = {}
@@ -80,13 +85,16 @@ def read_segments(model: Model, calendar: Calendar, segments: Iterable[Segment])
             elif kind == REFUSAL:
                 at, latency, *rest = body
                 refusals[window(at // 1_000_000)].append((_at(at), latency / 1000 if latency >= 0 else None, *rest))
+            elif kind == RESOURCES:
+                taken[window(body[0] // 1_000_000)].append((_at(body[0]), *body[1:]))
             elif kind == LABELS:
                 _posted(model, body, posted, window, out.wrong)
         _add(served, _chunks(model, abouts, waiting, window))
     out.tables["served"] = {
         w: pa.concat_tables(t, promote_options="permissive").sort_by("inference_id") for w, t in served.items()
     }
-    for name, schema, found in (("refusals", REFUSED, refusals), ("posted_labels", POSTED, posted)):
+    rest = (("refusals", REFUSED, refusals), ("posted_labels", POSTED, posted), ("resources", TAKEN, taken))
+    for name, schema, found in rest:
         out.tables[name] = {
             w: pa.table([pa.array(c, f.type) for c, f in zip(zip(*rows, strict=True), schema, strict=True)], schema)
             for w, rows in found.items()
@@ -189,4 +197,4 @@ def _posted(
         )
 
 
-__all__ = ["FIXED", "POSTED", "REFUSED", "Read", "read_segments"]
+__all__ = ["FIXED", "POSTED", "REFUSED", "TAKEN", "Read", "read_segments"]

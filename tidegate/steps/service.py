@@ -29,7 +29,7 @@ from tidegate.steps.stores import Stores
 from tidegate.verdicts import Alarm, Effect, Signal, Verdict
 from tidegate.windows import Window
 
-SERVED, REFUSALS, KIND = "served", "refusals", "service"
+SERVED, REFUSALS, RESOURCES, KIND = "served", "refusals", "resources", "service"
 RECENT = 28
 """Windows that a night's latency is held against."""
 BLOCK_S = 600
@@ -145,7 +145,32 @@ def _measured(stores: Stores, model: Model, window: Window) -> Verdict:
     verdict = judge_service(
         tonight, _before(stores, model, window), max_error_share=serving.max_error_share, max_p99=_limit(model)
     )
-    return replace(verdict, numbers={**verdict.numbers, **_described(model, rows, refusals, requests)})
+    taken = resources_of(stores.lake.read(RESOURCES, model.name, [window.id]))
+    described = _described(model, rows, refusals, requests)
+    return replace(verdict, numbers={**verdict.numbers, **described, "resources": taken})
+
+
+def resources_of(readings: pa.Table) -> dict[str, float | None]:
+    """What the workers took in a window: CPU seconds, mean cores, most memory at once; None where nobody said.
+
+    A worker that several models share is counted whole for each of them; ``models`` is how many, at most.
+    """
+    if not readings.num_rows:
+        return dict.fromkeys(("cpu_s", "cores", "memory", "models", "gpu", "gpu_memory"))
+    frame = readings.to_pandas()
+    # Memory of workers that ran at the same time adds up: a moment is as long as the longest reading.
+    span = max(float(frame["seconds"].max()), 1.0)
+    moment = (frame["at"].astype("int64") / 1e6 // span).astype("int64")
+    together = frame.groupby([moment, "worker"])["memory"].max().groupby(level=0).sum()
+    seconds, cards = frame.groupby("worker")["seconds"].sum(), frame[["gpu", "gpu_memory"]].dropna()
+    return {
+        "cpu_s": float(frame["cpu_s"].sum()),
+        "cores": float(frame["cpu_s"].sum() / max(seconds.max(), 1e-9)),
+        "memory": float(together.max()),
+        "models": float(frame["models"].max()),
+        "gpu": float(cards["gpu"].mean()) if len(cards) else None,
+        "gpu_memory": float(cards["gpu_memory"].max()) if len(cards) else None,
+    }
 
 
 def _before(stores: Stores, model: Model, window: Window) -> dict[str, Service]:

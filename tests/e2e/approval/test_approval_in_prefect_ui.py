@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 
 FIRST = date(2024, 1, 1)
 NIGHTS = 10
 START = 180
 """Seconds that a busy machine may take to start a server, or a run."""
-ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = shutil.which("chromium") or "/usr/bin/chromium"
-    if not Path(chromium).exists():
-        why = "needs a browser: apt-get install chromium"
-        if os.environ.get("CI"):
-            pytest.fail(why)
-        pytest.skip(why)
-    with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=chromium, args=ARGS)
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
@@ -60,86 +35,11 @@ def home(make_diabetes, tmp_path_factory):
     return root
 
 
-class Server:
-    """A Prefect server on a free loopback port, with a home of its own, and what runs against it."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url, self.folder = f"http://127.0.0.1:{self.port}", folder
-        self.env = {
-            **os.environ, "PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": f"{self.url}/api",
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "true", "OMP_NUM_THREADS": "1",
-            "PREFECT_LOGGING_LEVEL": "INFO",
-        }  # fmt: skip
-        self.running: list[subprocess.Popen[bytes]] = []
-        self.start("server", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
-
-    def start(self, name: str, *words: str) -> None:
-        with (self.folder / f"{name}.log").open("wb") as log:
-            command = [sys.executable, *words]
-            self.running.append(subprocess.Popen(command, env=self.env, stdout=log, stderr=log, start_new_session=True))
-
-    def run(self, code: str) -> None:
-        """Run a process of its own against this server."""
-        done = subprocess.run(
-            [sys.executable, "-c", code], env=self.env, capture_output=True, text=True, check=False, timeout=START
-        )
-        assert done.returncode == 0, done.stderr
-
-    def ask(self, path: str, body: dict | None = None):
-        """What the server's API answers."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/api{path}", data, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
-
-    def until(self, path: str, wanted, body: dict | None = None):
-        """The API's answer as soon as it is the `wanted` one."""
-        found, end = None, time.monotonic() + START
-        while time.monotonic() < end:
-            for process in self.running:
-                assert process.poll() is None, self.logs()
-            try:
-                found = self.ask(path, body)
-            except (urllib.error.URLError, ConnectionError, TimeoutError) as fault:
-                found = fault
-            else:
-                if wanted(found):
-                    return found
-            time.sleep(0.5)
-        raise AssertionError(f"{path}: {found}\n{self.logs()}")
-
-    def logs(self) -> str:
-        return "\n".join(f"--- {p.name}\n{p.read_text()[-3000:]}" for p in self.folder.glob("*.log"))
-
-    def runs(self) -> list[dict]:
-        return self.ask("/flow_runs/filter", {"flows": {"name": {"any_": ["approval"]}}})
-
-    def stop(self) -> None:
-        # Each has a process group of its own: what it started ends with it.
-        for process in reversed(self.running):
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGINT)
-        for process in reversed(self.running):
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    found = Server(tmp_path_factory.mktemp("server"))
-    try:
-        found.until("/health", lambda up: up is True)
-        found.start("served", str(Path(__file__).with_name("served.py")))
-        found.until("/deployments/filter", lambda known: [d["name"] for d in known] == ["approval"], {})
-        yield found
-    finally:
-        found.stop()
+def server(prefect_server):
+    prefect_server.start("served", str(Path(__file__).with_name("served.py")))
+    prefect_server.until("/deployments/filter", lambda known: [d["name"] for d in known] == ["approval"], {})
+    return prefect_server
 
 
 RETRAIN = """

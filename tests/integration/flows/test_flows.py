@@ -12,12 +12,15 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from flows.parameters import DatasetNight, ModelNight, ReplayRequest, RetrainRequest
+from flows.parameters import DatasetNight, ModelNight, Nights, ReplayRequest, RetrainRequest
 
 FLOWS = (
     "approval",
+    "compact",
     "deliver",
     "drift_report",
+    "drill",
+    "failure",
     "ingest",
     "nightly",
     "recalibrate",
@@ -89,7 +92,7 @@ def test_nightly_scores_and_leaves_decision_and_alarms(home):
     from tidegate.config.home import Home
     from tidegate.steps.stores import open_stores
 
-    done = nightly(ModelNight(**asked(home, night=NEW + 1)))
+    [done] = nightly(Nights(**asked(home, night=NEW + 1)))
     assert done.quality.passed
     assert done.scored == 36
     assert done.decision.action == "nothing"
@@ -100,7 +103,7 @@ def test_nightly_scores_and_leaves_decision_and_alarms(home):
     stores = open_stores(Home.at(home))
     assert stores.lake.stored("findings", "cultivars", done.window).rows > 5
     before = stores.lake.stored("inferences", "cultivars", done.window)
-    assert nightly(ModelNight(**asked(home, night=NEW + 1))).scored == 36
+    assert nightly(Nights(**asked(home, night=NEW + 1)))[0].scored == 36
     assert stores.lake.stored("inferences", "cultivars", done.window) == before
 
 

@@ -6,10 +6,15 @@ import signal
 import threading
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import psutil
 import pytest
 
+from serving.follower import Follower
+from serving.gauges import Gauges
+from serving.lane import lanes_of
+from tidegate.adapters import ledger
 from tidegate.clock import evening_of
 from tidegate.steps.collect import collect
 
@@ -90,6 +95,36 @@ def test_a_new_plan_is_followed_and_acknowledged_without_one_failed_request(gate
     assert {version for _, _, version, _ in seen} == {1, 2}
     assert served.stop() == 0
     assert versions.stores.acks.live("cultivars") == []
+    collect(versions.stores, versions.model, datetime.now(UTC))
+    taken = versions.stores.lake.read("resources", "cultivars").to_pylist()
+    assert len({t["worker"] for t in taken}) == 2
+    assert all(t["cpu_s"] > 0 and t["memory"] > 5e7 and t["seconds"] > 0 for t in taken)
+
+
+def test_what_is_about_to_become_champion_is_made_ready_beside(versions, tmp_path):
+    """From its intent on, while the old version answers."""
+    stores, digest = versions.stores, versions.record(1)["digest"]
+    names = ("cultivars",)
+    gauges = Gauges(tmp_path / "live", names)
+    lanes = lanes_of(stores.project, names, gauges, "me", tmp_path / "state")
+    follower = Follower(stores.home, stores.namespace, lanes, "me", 0.1)
+    try:
+        follower.look()
+        assert lanes["cultivars"].hosted.version == 2
+        with stores.control.write() as c:
+            ledger.append(c, namespace=stores.namespace, owner="me", model="cultivars", kind="intent", window=None,
+                          at=evening_of(versions.calendar.window("2024-01-09")),
+                          body={"version": 1, "digest": digest})  # fmt: skip
+        follower.look()
+        made = follower.shelf._making["cultivars", digest].result(timeout=60)
+        assert lanes["cultivars"].hosted.version == 2
+        swap(versions, 1, digest)
+        follower.look()
+        assert lanes["cultivars"].hosted.version == 1
+        assert lanes["cultivars"].hosted.prepared is made.prepared
+    finally:
+        follower.stop()
+        lanes["cultivars"].log.close()
 
 
 @pytest.mark.fault(32)

@@ -362,3 +362,29 @@ def test_a_window_without_a_measure_is_one_clear_line(booth):
     said = CliRunner().invoke(furnish(), ["--home", str(booth.root), "skew", "bought", "--window", "2020-01-01"])
     assert said.exit_code != 0
     assert "2020-01-01" in str(said.exception)
+
+
+def test_what_the_workers_took_is_there_for_each_window(shop) -> None:
+    log = shop.log()
+    shop.answer(log, range(3))
+    for k, (worker, cpu, memory) in enumerate([("a", 30.0, 200e6), ("b", 60.0, 300e6), ("a", 0.0, 250e6)]):
+        at = shop.now + timedelta(seconds=300 * (k // 2))
+        assert log.resources(int(at.timestamp() * 1e9), worker, 300.0, cpu, int(memory), 2, None, None)
+    log.close()
+    collect(shop.stores, shop.model, shop.now)
+    window = shop.stores.project.calendar(shop.dataset).window("2024-01-01")
+    taken = measure_service(shop.stores, shop.model, window, shop.now).numbers["resources"]
+    assert taken["cpu_s"] == 90
+    assert taken["cores"] == pytest.approx(90 / 600)
+    assert taken["memory"] == 500e6
+    assert (taken["models"], taken["gpu"]) == (2, None)
+
+
+def test_a_window_that_nobody_measured_says_none_of_its_resources(shop) -> None:
+    log = shop.log()
+    shop.answer(log, range(3))
+    log.close()
+    collect(shop.stores, shop.model, shop.now)
+    window = shop.stores.project.calendar(shop.dataset).window("2024-01-01")
+    taken = measure_service(shop.stores, shop.model, window, shop.now).numbers["resources"]
+    assert set(taken.values()) == {None}

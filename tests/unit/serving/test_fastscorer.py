@@ -22,8 +22,10 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import LogisticRegression
 
+from tidegate.adapters import scorerproof
 from tidegate.adapters.fastscorer import prepare
 from tidegate.adapters.packages import Loaded
+from tidegate.adapters.proofs import Proof, Proofs
 from tidegate.config.dataset import Dataset
 from tidegate.contract.conform import ARROW
 from tidegate.errors import SourceError
@@ -291,3 +293,53 @@ def test_what_cannot_be_fast_says_why_and_scores_by_the_package(tmp_path, flight
         if case.estimator in (package.estimator, linear) and "other columns" not in why:
             rows = rows_of(WHOLE, made.columns)[:5]
             np.testing.assert_array_equal(made.scores(rows), case.scores(made.table(rows)))
+
+
+@pytest.fixture
+def provable(tmp_path):
+    """A package whose probe holds what its training predicted of it, as real ones do."""
+    package = package_of(tmp_path / "package", "binary", hist("binary"))
+    file = tmp_path / "package" / "tidegate" / "reference" / "probe.parquet"
+    probe = pq.read_table(file)
+    pq.write_table(probe.append_column("expected", pa.array(package.scores(probe))), file)
+    return package
+
+
+def test_a_proof_holds_for_a_package_a_contract_and_an_environment(provable, tmp_path, monkeypatch):
+    asked, real = [], scorerproof.proven
+    monkeypatch.setattr(scorerproof, "proven", lambda *given: asked.append(1) or real(*given))
+    proofs = Proofs(tmp_path / "proofs")
+    first = prepare(provable, DATASET, proofs)
+    assert first.fast
+    assert proofs.get(provable.digest, DATASET) == Proof(first.apart)
+    assert prepare(provable, DATASET, proofs).fast
+    assert asked == [1]
+    wider = DATASET.model_copy(update={"columns": {**DATASET.columns, "more": DATASET.columns["temp"]}})
+    assert proofs.get(provable.digest, wider) is None
+    assert proofs.get("1" * 64, DATASET) is None
+    (file,) = (tmp_path / "proofs").iterdir()
+    file.write_text("{")
+    assert prepare(provable, DATASET, proofs).fast
+    assert asked == [1, 1]
+
+
+def test_a_proof_that_is_not_true_any_more_is_made_again(provable, tmp_path, monkeypatch):
+    proofs, real = Proofs(tmp_path / "proofs"), treelite.sklearn.import_model
+    assert prepare(provable, DATASET, proofs).fast
+
+    def bent(member):
+        model = real(member)
+        tree = model.get_tree_accessor(0)
+        tree.set_field("leaf_value", tree.get_field("leaf_value") + 1e-3)
+        return model
+
+    monkeypatch.setattr(treelite.sklearn, "import_model", bent)
+    assert "differ from the package's by" in prepare(provable, DATASET, proofs).why
+    monkeypatch.undo()
+    # What was found against it holds as well, until the package, the contract or a library is another.
+    assert not prepare(provable, DATASET, proofs).fast
+
+
+def test_a_disk_that_keeps_no_proof_costs_nothing_but_the_next_one(provable, tmp_path):
+    (tmp_path / "proofs").write_text("no folder")
+    assert prepare(provable, DATASET, Proofs(tmp_path / "proofs")).fast

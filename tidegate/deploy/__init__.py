@@ -1,0 +1,1 @@
+"""What runs when: cron lines, nights that are due, the documents that deploy them."""
