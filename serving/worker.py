@@ -22,6 +22,7 @@ from serving.routes import Routes
 from serving.watch import Watch
 from tidegate.config.home import Home
 from tidegate.config.project import load_project
+from tidegate.logs import Lines
 
 TOLD = "TIDEGATE_GATEWAY"
 """The environment variable in which the parent tells its workers what to serve."""
@@ -32,6 +33,7 @@ def application() -> Any:
     told = json.loads(os.environ[TOLD])
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     home = Home(Path(told["root"]), Path(told["state"]), Path(told["shared"]))
+    logging.getLogger("tidegate").addHandler(Lines(home.state, server="gateway"))
     return build(home, tuple(told["models"]), guarded=told["guarded"], live=Path(told["live"]), parent=told["parent"])
 
 

@@ -8,12 +8,14 @@ from typing import Literal
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.said import said
 from tidegate.config.home import Home
 from tidegate.steps import approval
 from tidegate.steps.stores import open_stores
 
 
 @task(cache_policy=NO_CACHE)
+@said
 def take_answer(
     home: Home,
     model_name: str,

@@ -7,6 +7,7 @@ from datetime import datetime
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.said import said
 from tidegate.config.home import Home
 from tidegate.config.model import Model
 from tidegate.steps import alerts, collect, estimate, labels, measure, score, served, service, skew, surroundings, watch
@@ -31,6 +32,7 @@ def at(home: Home, model_name: str, window: str) -> tuple[Stores, Model, Window]
     retry_delay_seconds=[1, 5],
     retry_condition_fn=lambda t, run, state: _passing(state),
 )
+@said
 def ingest_batch(home: Home, dataset_name: str, window: str, now: datetime, again: bool = False) -> Verdict:
     """Read, judge, land and profile one window of a dataset."""
     stores = open_stores(home)
@@ -39,12 +41,14 @@ def ingest_batch(home: Home, dataset_name: str, window: str, now: datetime, agai
 
 
 @task(cache_policy=NO_CACHE)
+@said
 def score_batch(home: Home, model_name: str, window: str, now: datetime) -> int | None:
     """Score one window with the champion."""
     return score.score(*at(home, model_name, window), now)
 
 
 @task(cache_policy=NO_CACHE)
+@said
 def watch_window(home: Home, model_name: str, window: str, now: datetime) -> list[Alarm]:
     """Take in what was served and labelled, measure what has matured, estimate the rest, compare with the reference.
 
@@ -63,12 +67,14 @@ def watch_window(home: Home, model_name: str, window: str, now: datetime) -> lis
 
 
 @task(cache_policy=NO_CACHE)
+@said
 def deliver_alerts(home: Home, now: datetime) -> Delivered:
     """Send what is due to the channels."""
     return alerts.deliver(open_stores(home), now)
 
 
 @task(cache_policy=NO_CACHE)
+@said
 def decide_window(home: Home, model_name: str, window: str, now: datetime) -> Decision:
     """Choose what to do."""
     return deciding.decide_window(*at(home, model_name, window), now)

@@ -8,6 +8,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.night import at
+from tasks.said import said
 from tidegate.adapters.leases import Lease
 from tidegate.config.home import Home
 from tidegate.steps import adjust, candidate, promote, rollback, stillfit
@@ -18,12 +19,14 @@ from tidegate.verdicts import Verdict
 
 
 @task(cache_policy=NO_CACHE)
+@said
 def train_and_register(home: Home, model_name: str, window: str, now: datetime, reason: str) -> int:
     """Train a candidate on what was known and register it; returns its version."""
     return candidate.train_and_register(*at(home, model_name, window), now, reason=reason)
 
 
 @task(cache_policy=NO_CACHE)
+@said
 def gate_candidate(home: Home, model_name: str, version: int, window: str, now: datetime) -> Verdict:
     """Take one look at a candidate and record it."""
     stores, model, night = at(home, model_name, window)
@@ -31,6 +34,7 @@ def gate_candidate(home: Home, model_name: str, version: int, window: str, now: 
 
 
 @task(cache_policy=NO_CACHE)
+@said
 def promote_version(
     home: Home, model_name: str, version: int, window: str, now: datetime, by: str, reason: str, lease: Lease
 ) -> int:
@@ -40,12 +44,14 @@ def promote_version(
 
 
 @task(cache_policy=NO_CACHE)
+@said
 def adjust_champion(home: Home, model_name: str, window: str, now: datetime, what: adjust.What, reason: str) -> int:
     """Register the champion with a calibration map or another threshold; returns its version."""
     return adjust.adjust(*at(home, model_name, window), now, what, reason=reason).version
 
 
 @task(cache_policy=NO_CACHE)
+@said
 def roll_back_champion(
     home: Home, model_name: str, window: str, now: datetime, by: str, reason: str, lease: Lease
 ) -> int:
@@ -57,6 +63,7 @@ def roll_back_champion(
 
 
 @task(cache_policy=NO_CACHE)
+@said
 def roll_back_for(
     home: Home, model_name: str, now: datetime, by: str, reason: str, to: int | None, check: bool
 ) -> rollback.RolledBack:
@@ -67,6 +74,7 @@ def roll_back_for(
 
 
 @task(cache_policy=NO_CACHE)
+@said
 def reconcile_model(home: Home, model_name: str, now: datetime) -> reconciling.Reconciled:
     """Finish or undo what a killed process left, and make sure of the pinned packages."""
     stores = open_stores(home)
@@ -74,6 +82,7 @@ def reconcile_model(home: Home, model_name: str, now: datetime) -> reconciling.R
 
 
 @task(cache_policy=NO_CACHE)
+@said
 def look_back(home: Home, model_name: str, now: datetime) -> Verdict | None:
     """Check the former champion on the newest batch, so that a rollback need not wait for it."""
     stores = open_stores(home)
@@ -81,6 +90,7 @@ def look_back(home: Home, model_name: str, now: datetime) -> Verdict | None:
 
 
 @task(cache_policy=NO_CACHE)
+@said
 def drill_model(home: Home, model_name: str, now: datetime) -> Verdict:
     """Measure the way back beside production."""
     stores = open_stores(home)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -36,6 +37,8 @@ class Service:
     environment: Mapping[str, str] = field(default_factory=dict)
     fine: tuple[int, ...] = (200,)
     grace: float = 10.0
+    hush: str = ""
+    """Lines that match go to the log only."""
 
 
 class Child:
@@ -123,11 +126,14 @@ class Child:
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         """Each line to the terminal with the service's name, and to its log."""
         assert process.stdout is not None
-        for raw in process.stdout:
-            line = raw[:10_000].decode(errors="replace").rstrip()
-            if line:
-                self._write(line)
-                self.say(self.service.name, line)
+        terse = Terse(self.log, self.service.hush)
+        with process.stdout as lines:
+            for raw in lines:
+                line = raw[:10_000].decode(errors="replace").rstrip()
+                if line:
+                    self._write(line)
+                    for told in terse(line):
+                        self.say(self.service.name, told)
 
     def _write(self, line: str) -> None:
         try:
@@ -140,6 +146,36 @@ class Child:
             if not self._unlogged:
                 self._unlogged = True
                 self.say(self.service.name, f"its log cannot be written: {fault.strerror}; it goes on without")
+
+
+class Terse:
+    """What of a server's lines a person sees: a traceback is its last line, and where the rest is.
+
+    >>> terse = Terse(Path("prefect.log"), hush="^banner")
+    >>> [told for line in ("banner", "Traceback (most recent call last):", "  File x", "ValueError: no", "on")
+    ...  for told in terse(line)]
+    ['ValueError: no (traceback in prefect.log)', 'on']
+    """
+
+    INSIDE = re.compile(r"\s|Traceback \(most recent call last\)|The above exception was|During handling of the above")
+
+    def __init__(self, log: Path, hush: str = "") -> None:
+        self.log, self.hush, self._inside = log, re.compile(hush) if hush else None, False
+
+    def __call__(self, line: str) -> tuple[str, ...]:
+        """The lines to be shown for one that was read: itself, another, or none."""
+        if self.hush is not None and self.hush.search(line):
+            return ()
+        bare = line.lstrip(" |+-")
+        if self._inside and self.INSIDE.match(line):
+            return ()
+        if bare.startswith("Traceback (most recent call last)"):
+            self._inside = True
+            return ()
+        if self._inside:
+            self._inside = False
+            return (f"{line} (traceback in {self.log})",)
+        return (line,)
 
 
 def answers(service: Service, since: float) -> bool:
@@ -158,4 +194,4 @@ def answers(service: Service, since: float) -> bool:
         return False
 
 
-__all__ = ["Child", "Service", "answers"]
+__all__ = ["Child", "Service", "Terse", "answers"]

@@ -1,57 +1,13 @@
-"""Verbs that show what is known: `status`, `findings`, `lineage`."""
+"""Verbs that show what is known: `findings`, `digests`, `lineage`."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from tidegate.cli.output import Json, Model, home_of, json_text, show
+from tidegate.cli.output import Json, Model, home_of, show
 from tidegate.errors import IntegrityError
-from tidegate.text import printable
-
-
-def status(ctx: typer.Context, model: Model, as_json: Json = False) -> None:
-    """How a model is: champion, waiting candidate, last nights, what was decided."""
-    from tidegate.clock import now
-    from tidegate.steps.approval import loud
-    from tidegate.steps.decisions import recommended
-    from tidegate.steps.freeze import frozen
-    from tidegate.steps.stores import open_stores
-
-    stores = open_stores(home_of(ctx))
-    settings = stores.project.model(model)
-    override, stopped = loud(stores, settings, now()), frozen(stores, settings, now())
-    wanted = recommended(stores, settings)
-    plan = stores.plans.get(model)
-    quality = stores.data_records.verdicts(settings.dataset, "quality")
-    decisions = stores.records.verdicts(model, "decision")
-    waiting = stores.candidate(model)
-    nights = sorted(quality)[-7:]
-    rows = [
-        {
-            "window": n,
-            "data": quality[n].outcome,
-            "decision": decisions[n].numbers["action"] if n in decisions else "",
-            "reason": decisions[n].reasons[0] if n in decisions else "",
-        }
-        for n in nights
-    ]
-    if as_json:
-        candidate = {k: waiting[k] for k in ("version", "status", "digest")} if waiting else None
-        known = {"model": model, "plan": asdict(plan), "candidate": candidate, "nights": rows,
-                 "override": override or None, "frozen": stopped or None, "recommended": wanted or None}  # fmt: skip
-        typer.echo(json_text(known))
-        return
-    typer.echo(
-        f"{model}: champion {plan.champion or 'none'}, plan revision {plan.revision}, "
-        + (f"version {waiting['version']} is {waiting['status']}" if waiting else "no candidate")
-    )
-    for line in (override, stopped and f"{model} is {stopped}", wanted):
-        if line:
-            typer.echo(printable(line))
-    show(rows, as_json, empty=f"no nights yet. Next: tidegate nightly {model}")
 
 
 def findings(
@@ -151,5 +107,5 @@ def _told(body: dict[str, Any]) -> str:
 
 
 def add_to(app: typer.Typer) -> None:
-    for verb in (status, findings, digests, lineage):
+    for verb in (findings, digests, lineage):
         app.command()(verb)

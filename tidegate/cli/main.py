@@ -63,6 +63,8 @@ ROOMS = (
     "approval",
     "evidence",
     "explain",
+    "status",
+    "doctor",
     "inspect",
     "report",
     "alarms",

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -42,13 +42,17 @@ def overdue(stores: Stores, now: datetime) -> tuple[Overdue, ...]:
     is said or written again. Of a model that never had a night, only what was due since it was deployed counts. A
     model whose file is wrong is left out: its deployment says so.
     """
+    return tuple(replace(found, alarms=_told(stores, found, now)) for found in late_models(stores, now))
+
+
+def late_models(stores: Stores, now: datetime) -> tuple[Overdue, ...]:
+    """The same models, and nothing is told or written."""
     out, since = [], _since(stores.home)
     for path in sorted((stores.home.root / "configs" / "models").glob("*.yaml")):
         try:
-            model = stores.project.model(path.stem)
+            found = _overdue(stores, stores.project.model(path.stem), now, since.get(path.stem))
         except ConfigError:
             continue
-        found = _overdue(stores, model, now, since.get(model.name))
         if found is not None:
             out.append(found)
     return tuple(out)
@@ -65,17 +69,23 @@ def _overdue(stores: Stores, model: Model, now: datetime, since: datetime | None
     if not waiting:
         return None
     found = late(calendar, model.schedule, waiting[0], now, platform.schedule.patience)
-    if found is None:
-        return None
-    window = calendar.of(now).id
-    nights = f"{len(waiting)} nights are" if len(waiting) > 1 else "a night is"
-    why = f"{nights} not done, the oldest {waiting[0]}, which was to run at {found.at:%Y-%m-%d %H:%M} UTC"
+    return None if found is None else Overdue(model.name, waiting[0].id, found.at, found.until, len(waiting))
+
+
+def _told(stores: Stores, found: Overdue, now: datetime) -> tuple[Alarm, ...]:
+    """The alarms that are new."""
+    model, platform = stores.project.model(found.model), stores.project.platform
+    dataset = stores.project.dataset(model.dataset)
+    window = stores.project.calendar(dataset).of(now).id
+    nights = f"{found.nights} nights are" if found.nights > 1 else "a night is"
+    why = f"{nights} not done, the oldest {found.window}, which was to run at {found.due:%Y-%m-%d %H:%M} UTC"
     signal = Signal(window, "service", SUBJECT, "nights not done", "fault", math.nan, math.nan, math.nan, math.nan,
-                    waiting[0].id, True, True, reason=why)  # fmt: skip
-    alarms = stores.incidents.at_once(
-        [signal], rules_of(model, dataset, platform), window, owner=model.owner, freezes=platform.freezes, known_at=now
-    )
-    return Overdue(model.name, waiting[0].id, found.at, found.until, len(waiting), tuple(alarms))
+                    found.window, True, True, reason=why)  # fmt: skip
+    rules = rules_of(model, dataset, platform)
+    told = stores.incidents.at_once(
+        [signal], rules, window, owner=model.owner, freezes=platform.freezes, known_at=now
+    )  # fmt: skip
+    return tuple(told)
 
 
 def deployed(home: Home, models: Iterable[str]) -> None:

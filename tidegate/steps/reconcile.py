@@ -85,14 +85,9 @@ def reconcile_all(stores: Stores, model: Model, now: datetime | None = None) -> 
 
 def _abandoned(stores: Stores, model: Model, now: datetime) -> list[str]:
     """Intents that came to nothing are said to have: nothing was changed."""
-    found = [e for kind in OPEN for e in ledger.entries(stores.control, stores.namespace, model.name, kind)]
-    settled = {e["body"].get("intent") for e in found if e["kind"] != "intent"}
     said = []
-    for entry in found:
+    for entry in _unsettled(stores, model.name):
         body = entry["body"]
-        # Intents of before they were named by what they led to have no version.
-        if entry["kind"] != "intent" or entry["digest"] in settled or "version" not in body:
-            continue
         why = "the process that meant to switch was killed before it did"
         with stores.control.write() as c:
             ledger.append(
@@ -102,6 +97,18 @@ def _abandoned(stores: Stores, model: Model, now: datetime) -> list[str]:
             )  # fmt: skip
         said.append(f"the switch to version {body['version']} was cut short before it was made, and is off")
     return said
+
+
+def _unsettled(stores: Stores, model: str) -> list[dict[str, Any]]:
+    """Intents that nothing came of yet. Those of before they were named by what they led to have no version."""
+    found = [e for kind in OPEN for e in ledger.entries(stores.control, stores.namespace, model, kind)]
+    settled = {e["body"].get("intent") for e in found if e["kind"] != "intent"}
+    return [e for e in found if e["kind"] == "intent" and e["digest"] not in settled and "version" in e["body"]]
+
+
+def half_done(stores: Stores, model: str) -> bool:
+    """Whether a switch was begun and neither made nor given up; it may be being made right now."""
+    return bool(_unsettled(stores, model))
 
 
 def _refused(stores: Stores, model: Model, now: datetime) -> list[str]:

@@ -27,6 +27,9 @@ QUIET = {
     "GX_ANALYTICS_ENABLED": "false",
 }
 """Telemetry off, whatever the library."""
+BANNER = r"^[\s_|/\\()]+$|^Configure Prefect to|prefect config set|^View the API reference|^Check out the dashboard"
+NOTICES = "Registry store URI not provided|Security middleware enabled|StarletteDeprecation|starlette.middleware"
+"""What Prefect's server and MLflow's say at their start; the table of addresses says it once, for all."""
 
 
 def services(home: Home, project: Project, mark: str, without: tuple[str, ...] = ()) -> tuple[Service, ...]:
@@ -56,6 +59,7 @@ def services(home: Home, project: Project, mark: str, without: tuple[str, ...] =
             f"{prefect}/api/health",
             prefect,
             basic | {"PREFECT_SERVER_LOGGING_LEVEL": "WARNING", "PREFECT_UI_API_URL": f"{prefect}/api"},
+            hush=BANNER,
         ),
         Service(
             "runner",
@@ -68,11 +72,13 @@ def services(home: Home, project: Project, mark: str, without: tuple[str, ...] =
         Service(
             "mlflow",
             (python, "-m", "mlflow", "server", "--host", at.host, "--port", str(at.mlflow_port), "--workers", "1",
-             "--backend-store-uri", store, "--default-artifact-root", artifacts),
+             "--backend-store-uri", store, "--default-artifact-root", artifacts,
+             "--uvicorn-opts", "--log-level warning"),
             f"{mlflow}/health",
             mlflow,
             basic | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
                      "MLFLOW_FLASK_SERVER_SECRET_KEY": _secrets(home)["mlflow"]},
+            hush=NOTICES,
         ),
         Service(
             "gateway",
