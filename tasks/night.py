@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks.said import said
 from tidegate.config.home import Home
 from tidegate.config.model import Model
-from tidegate.steps import alerts, collect, estimate, labels, measure, score, served, service, skew, watch
+from tidegate.steps import alerts, collect, estimate, labels, measure, score, served, service, skew, surroundings, watch
 from tidegate.steps import decide as deciding
 from tidegate.steps import ingest as ingesting
 from tidegate.steps.alerts import Delivered
@@ -62,6 +62,7 @@ def watch_window(home: Home, model_name: str, window: str, now: datetime) -> lis
     measure.measure(stores, model, night, now)
     served.measure_served(stores, model, night, now)
     estimate.estimate(stores, model, night, now)
+    surroundings.note_surroundings(stores, model, night, now)
     return watch.watch(stores, model, night, now)
 
 

@@ -199,16 +199,16 @@ class Incidents:
         return replace(wanted, revision=expected.revision + 1)
 
     def append(self, c: Connection, event: Event, at: datetime) -> None:
-        """Add an event to an incident inside write transaction `c`; the incident stays as it is."""
-        owner = c.execute(select(incidents.c.owner).where(self._at(event.number))).scalar()
-        if owner is not None:
-            self._append(c, event, owner, at)
+        """Add an event to an incident inside write transaction `c`; without a window it is on the incident's last."""
+        found = c.execute(select(incidents.c.owner, incidents.c.last).where(self._at(event.number))).first()
+        if found is not None:
+            self._append(c, replace(event, window=event.window or found.last), found.owner, at)
 
     def note(self, number: int, text: str, *, by: str, at: datetime) -> None:
         """What a person has to say of an incident; raises `UsageError` if there is none of that number."""
-        last = self.get(number).last
+        self.get(number)
         with self.control.write(durable=True) as c:
-            self.append(c, Event(number, "noted", last, by, text), at)
+            self.append(c, Event(number, "noted", "", by, text), at)
 
     # -- rows -------------------------------------------------------------------------
     def _at(self, number: int) -> ColumnElement[bool]:

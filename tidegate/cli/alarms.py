@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tidegate.verdicts import Alarm, Severity
 
 Number = Annotated[int, typer.Argument(help="Number of an incident.", min=1)]
-group = typer.Typer(no_args_is_help=True, help="Look at one incident.")
+group = typer.Typer(no_args_is_help=True, help="Incidents: look at them, take them on, say what it was.")
 
 SHOWN = 20
 """Subjects of an incident that are printed."""
@@ -69,7 +69,9 @@ def incidents(
 
 @group.command("show")
 def show_incident(ctx: typer.Context, number: Number, as_json: Json = False) -> None:
-    """One incident: what it is, who is in it, what happened to it."""
+    """One incident: what it is, what changed around it, what happened to it."""
+    from tidegate.steps.timeline import timeline_of
+
     stores = stores_of(ctx)
     stored = incidents_of(stores)
     incident = stored.get(number)
@@ -78,17 +80,26 @@ def show_incident(ctx: typer.Context, number: Number, as_json: Json = False) -> 
          "note": h.event.note}
         for h in stored.history(number)
     ]  # fmt: skip
+    changed = [e for e in timeline_of(stores, incident) if e.matter != "incident"]
     effect = _effect_of(stores, number)
     if as_json:
-        show([asdict(incident) | {"effect": effect, "events": events}], as_json)
+        show([asdict(incident) | {"effect": effect, "events": events, "changed": [asdict(e) for e in changed]}], True)
         return
     more = f" and {len(incident.members) - SHOWN} more" if len(incident.members) > SHOWN else ""
     lines = _row(incident) | {"until": incident.until, "closed by": incident.closed_by}
-    lines |= {"subjects": ", ".join(incident.members[:SHOWN]) + more, "text": incident.text, "effect": effect}
+    lines |= {
+        "revision": incident.revision,
+        "subjects": ", ".join(incident.members[:SHOWN]) + more,
+        "text": incident.text,
+        "effect": effect,
+    }
     for key, value in lines.items():
         if value:
             typer.echo(f"{key:10} {clean(value)}")
     typer.echo("")
+    for e in changed:
+        typer.echo(f"{e.window}  {e.matter:8}{clean(e.words)}" + (f"  ({clean(e.reference)})" if e.reference else ""))
+    typer.echo("" if changed else "nothing is known to have changed around it\n")
     show([{k: clean(v) for k, v in e.items()} for e in events], as_json)
 
 

@@ -85,6 +85,7 @@ ROOMS = (
     "inferences",
     "service",
     "alerts",
+    "incident",
     "housekeeping",
     "pages",
     "up",

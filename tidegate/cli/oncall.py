@@ -11,7 +11,7 @@ import typer
 from tidegate.cli.alarms import Number, incidents_of, stores_of
 from tidegate.cli.output import Json, Model, show
 from tidegate.cli.run import day
-from tidegate.errors import UsageError
+from tidegate.errors import StoreError, UsageError
 from tidegate.text import plain_line
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def ack(
     as_json: Json = False,
 ) -> None:
     """Take an incident on: nothing more is told unless it gets worse."""
-    _change(ctx, number, "acknowledged", by, as_json, note=note)
+    change(ctx, number, "acknowledged", by, as_json, note=note)
 
 
 def snooze(
@@ -43,7 +43,7 @@ def snooze(
     as_json: Json = False,
 ) -> None:
     """Hear of an incident again after a date, or when it gets worse."""
-    _change(ctx, number, "snoozed", by, as_json, note=note, until=_date(until))
+    change(ctx, number, "snoozed", by, as_json, note=note, until=_date(until))
 
 
 def close(
@@ -54,7 +54,7 @@ def close(
     as_json: Json = False,
 ) -> None:
     """Close an incident as mended: if it comes back it is news."""
-    _change(ctx, number, "closed", by, as_json, note=note)
+    change(ctx, number, "closed", by, as_json, note=note)
 
 
 def mute(
@@ -74,7 +74,7 @@ def mute(
     wish = Mute(model, _known_subject(stores, model, subject), _to_come(stores, model, _date(until), now().date()),
                 plain_line(by, "--by", 120), plain_line(reason, "--reason", 1000))  # fmt: skip
     _mutes(stores).add(wish, owner=stores.project.model(model).owner, at=now())
-    _say([asdict(wish)], as_json, f"{subject} of {model} is muted until {wish.until}")
+    say([asdict(wish)], as_json, f"{subject} of {model} is muted until {wish.until}")
 
 
 def unmute(ctx: typer.Context, model: Model, subject: Subject, by: By, as_json: Json = False) -> None:
@@ -84,7 +84,7 @@ def unmute(ctx: typer.Context, model: Model, subject: Subject, by: By, as_json: 
     stores = stores_of(ctx)
     stores.project.model(model)
     _mutes(stores).end(model, subject, by=plain_line(by, "--by", 120), at=now())
-    _say([{"model": model, "subject": subject, "muted": False}], as_json, f"{subject} of {model} is told of again")
+    say([{"model": model, "subject": subject, "muted": False}], as_json, f"{subject} of {model} is told of again")
 
 
 def mutes(ctx: typer.Context, model: Model, as_json: Json = False) -> None:
@@ -94,16 +94,30 @@ def mutes(ctx: typer.Context, model: Model, as_json: Json = False) -> None:
     show([asdict(m) for m in _mutes(stores).of(model)], as_json, empty="nothing is muted")
 
 
-def _change(ctx: typer.Context, number: int, what: Change, by: str, as_json: bool, note: str, until: str = "") -> None:
+def change(
+    ctx: typer.Context,
+    number: int,
+    what: Change,
+    by: str,
+    as_json: bool,
+    note: str,
+    until: str = "",
+    seen: int | None = None,
+) -> None:
+    """Change an incident as it is now, or, where that was said, as somebody saw it."""
     from tidegate.clock import now
 
     who, said = plain_line(by, "--by", 120), plain_line(note, "--note", 1000, empty=True)
     stored = incidents_of(stores_of(ctx))
-    after = stored.change(stored.get(number), what, by=who, at=now(), note=said, until=until)
-    _say([asdict(after)], as_json, f"incident {number} is {after.status}" + (f" until {until}" if until else ""))
+    found = stored.get(number)
+    if seen is not None and seen != found.revision:
+        do = f"look at tidegate incident show {number} and decide again"
+        raise StoreError(f"incident {number}", f"revision {seen}", f"{found.revision}, {found.status}", do)
+    after = stored.change(found, what, by=who, at=now(), note=said, until=until)
+    say([asdict(after)], as_json, f"incident {number} is {after.status}" + (f" until {until}" if until else ""))
 
 
-def _say(rows: list[dict[str, Any]], as_json: bool, line: str) -> None:
+def say(rows: list[dict[str, Any]], as_json: bool, line: str) -> None:
     if as_json:
         show(rows, as_json)
     else:

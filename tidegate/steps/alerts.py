@@ -176,7 +176,7 @@ def _once(rows: Sequence[Delivery]) -> list[Delivery]:
 
 def _say(stores: Stores, c: Connection, row: Delivery, what: What, note: str, at: datetime) -> None:
     assert row.incident is not None
-    stores.incidents.append(c, Event(row.incident, what, at.date().isoformat(), note=note[:1000]), at)
+    stores.incidents.append(c, Event(row.incident, what, "", note=note[:1000]), at)
 
 
 def _open(stores: Stores, row: Delivery) -> bool:
