@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3,$(if $(shell com
 PY := .venv/bin/python
 READY := .venv/.ready
 
-.PHONY: bench-serving aa car-loan lab lab-full ci-models permuted demo test test-slow check faults bench bench-quick lint types imports doctest clean lock help
+.PHONY: e2e bench-serving aa car-loan lab lab-full ci-models permuted demo test test-slow check faults bench bench-quick lint types imports doctest clean lock help
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ test: $(READY) ## Unit, integration and browser tests; all but the slow ones
 
 test-slow: $(READY) ## The dear ones: Prefect UI in a browser, the lab's chain, more of `tidegate ci`, simulations (ten minutes; needs chromium)
 	@$(PY) -m pytest -q -m slow
+
+e2e: $(READY) ## All of it at work: up, a drifted night, the automation, a person in a browser, the gateway; var/e2e (3 min; needs chromium)
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -q -s tests/e2e/loop
 
 check: $(READY) lint types imports doctest ## Everything else that CI asks for: style, types, arrows, examples
 

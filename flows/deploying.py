@@ -30,7 +30,7 @@ def register(client: SyncPrefectClient, plan: Planned) -> dict[str, Any]:
     What an earlier registration left of models that are gone is deleted; what cannot be read is left as it was.
     """
     _pool(client)
-    ids = {full_name(d): _deployment(client, d, plan.models) for d in plan.deployments}
+    ids = {full_name(d): _deployment(client, d, plan) for d in plan.deployments}
     _forget(client, ids, set(plan.wrong))
     _automations(client, plan, ids)
     return ids
@@ -47,7 +47,7 @@ def _pool(client: SyncPrefectClient) -> WorkPool:
     return found
 
 
-def _deployment(client: SyncPrefectClient, made: dict[str, Any], models: tuple[str, ...]) -> Any:
+def _deployment(client: SyncPrefectClient, made: dict[str, Any], plan: Planned) -> Any:
     flow: Flow[Any, Any] = load_flow_from_entrypoint(made["entrypoint"], use_placeholder_flow=False)
     limit = made.get("concurrency_limit")
     schedules = [
@@ -63,7 +63,7 @@ def _deployment(client: SyncPrefectClient, made: dict[str, Any], models: tuple[s
         entrypoint=made["entrypoint"],
         tags=made["tags"],
         parameters=made["parameters"],
-        parameter_openapi_schema=form(flow, models),
+        parameter_openapi_schema=form(flow, plan),
         enforce_parameter_schema=made["enforce_parameter_schema"],
         work_pool_name=POOL,
         job_variables=made["work_pool"]["job_variables"],
@@ -74,17 +74,18 @@ def _deployment(client: SyncPrefectClient, made: dict[str, Any], models: tuple[s
     )
 
 
-def form(flow: Flow[Any, Any], models: tuple[str, ...]) -> dict[str, Any]:
-    """The flow's form with this home's models to choose from; the home itself, which is given, comes last."""
+def form(flow: Flow[Any, Any], plan: Planned) -> dict[str, Any]:
+    """The flow's form with this home's names to choose from; the home itself, which is given, comes last."""
     schema = parameter_schema(flow).model_dump_for_openapi()
     for kind in schema.get("definitions", {}).values():
         fields = kind.get("properties", {})
-        if "model" in fields and models and "anyOf" not in fields["model"]:
-            fields["model"] = {k: v for k, v in fields["model"].items() if k != "pattern"} | {"enum": list(models)}
+        for field, names in (("model", plan.models), ("dataset", plan.datasets)):
+            if field in fields and names and "anyOf" not in fields[field]:
+                fields[field] = {k: v for k, v in fields[field].items() if k != "pattern"} | {"enum": list(names)}
         if "home" in fields:
             fields["home"] = fields.pop("home")
-            for position, field in enumerate(fields.values()):
-                field["position"] = position
+            for position, shown in enumerate(fields.values()):
+                shown["position"] = position
     return schema
 
 

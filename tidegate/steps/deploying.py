@@ -31,6 +31,7 @@ class Planned:
     deployments: list[dict[str, Any]]
     automations: list[dict[str, Any]]
     models: tuple[str, ...]
+    datasets: tuple[str, ...]
     wrong: dict[str, TidegateError]
 
     def files(self) -> dict[str, str]:
@@ -56,7 +57,8 @@ def planned(home: Home, *, at: str | None = None) -> Planned:
         else:
             good.append((model, dataset))
     made = deployments(good, project.platform.schedule, _flows(), at or HOME)
-    return Planned(made, automations(made), tuple(m.name for m, _ in good), wrong)
+    datasets = tuple(sorted({model.dataset for model, _ in good}))
+    return Planned(made, automations(made), tuple(m.name for m, _ in good), datasets, wrong)
 
 
 def old(home: Home, plan: Planned) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,9 @@ def test_the_files_say_who_runs_when_and_one_at_a_time(home):
     wanted = yaml.safe_load((home.root / "deployments/automations.yaml").read_text())["automations"]
     named = {a["deployment"] for one in wanted for a in one["actions"] if "deployment" in a}
     assert named == {"retrain/cultivars", "retrain/second", "failure/failure"}
+    # A process can be killed before its first heartbeat is out, and before it began at all.
+    clocks = [one["trigger"]["after"] for one in wanted if one["trigger"]["posture"] == "Proactive"]
+    assert [a[0] for a in clocks] == ["prefect.flow-run.Running", "prefect.flow-run.Pending"]
 
 
 def test_a_model_that_changed_makes_the_files_old(home):
@@ -83,6 +87,45 @@ def test_a_cron_line_that_never_comes_is_named(home):
     plan = planned(home)
     assert plan.models == ("cultivars",)
     assert "cron line" in str(plan.wrong["second"])
+
+
+@pytest.mark.fault(17)
+@pytest.mark.parametrize(
+    ("zone", "change"),
+    [("America/New_York", "2013-03-10"), ("Europe/Berlin", "2013-10-27"), ("Australia/Lord_Howe", "2013-04-07"),
+     ("Pacific/Apia", "2011-12-30"), ("Africa/Casablanca", "2013-07-07")],
+)  # fmt: skip
+@pytest.mark.parametrize("cron", ["30 2 * * *", "0 0 * * *"])
+def test_prefects_own_moments_do_each_window_once_whatever_the_clock_does(home, zone, change, cron):
+    """The schedule as it is deployed, at the moments at which Prefect starts its runs."""
+    from prefect.server.schemas.schedules import CronSchedule
+
+    data = home.root / "configs/datasets/tastings.yaml"
+    data.write_text(data.read_text() + f"calendar: {{time_zone: {zone}}}\n")
+    path = home.root / "configs/models/second.yaml"
+    path.write_text(path.read_text().replace("30 4 * * 1-5", cron))
+    made = next(d for d in planned(home).deployments if d["entrypoint"].endswith("nightly") and d["name"] == "second")
+    [line] = made["schedules"]
+    assert line["timezone"] == zone
+    stores = stores_of(home)
+    model = stores.project.model("second")
+    calendar = stores.project.calendar(stores.project.dataset(model.dataset))
+    day = date.fromisoformat(change)
+    start = calendar.window(day - timedelta(days=2))
+    finish(stores, model, calendar.shift(start, -1), start.start)
+    schedule = CronSchedule(cron=line["cron"], timezone=line["timezone"])
+    told, each = [], []
+    for at in asyncio.run(schedule.get_dates(7, start=start.start + timedelta(minutes=1))):
+        found = due_windows(stores, model, at)
+        told += [w.id for w in found]
+        each.append(len(found))
+        for window in found:
+            finish(stores, model, window, at)
+    # The first run may come before the first night is over; after that each has one.
+    assert set(each[1:]) == {1}
+    assert told == [w.id for w in calendar.range(start.id, told[-1]) if w.start < w.end]
+    assert told[0] == start.id
+    assert date.fromisoformat(told[-1]) >= day + timedelta(days=2)
 
 
 @pytest.mark.fault(26)
