@@ -124,7 +124,8 @@ def _same(wanted: AutomationCore, found: AutomationCore) -> bool:
 def _bare(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _bare(v) for k, v in value.items() if k != "id"}
-    return [_bare(v) for v in value] if isinstance(value, list) else value
+    # What is a set here comes in any order.
+    return sorted((_bare(v) for v in value), key=repr) if isinstance(value, list) else value
 
 
 def _with_id(action: dict[str, Any], ids: dict[str, Any]) -> dict[str, Any]:
