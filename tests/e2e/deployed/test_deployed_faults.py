@@ -60,11 +60,13 @@ def test_a_model_file_that_breaks_is_told_and_holds_no_other_back(deployed, page
         figures["failed run to delivered alert, s"] = told[0][0] - moment(failed["end_time"])
         assert len(told) == 1
         assert failed["id"] in told[0][1]
+        known = deployed.server.ask("/automations/filter", {"limit": 200})
         again = deployed.command("deployments", "--register")
         assert again.returncode == 2
         assert "model fourth is not deployed" in again.stderr
         assert "fourth.yaml: promotion" in again.stderr
-        # What cannot be read is left as it was.
+        # What cannot be read is left as it was; so is all that has not changed.
+        assert deployed.server.ask("/automations/filter", {"limit": 200}) == known
         assert deployed.server.ask("/deployments/name/nightly/fourth")["parameters"]["request"]["model"] == "fourth"
     finally:
         path.write_text(good)
