@@ -87,7 +87,7 @@ def _headline(facts: Facts, gain: tuple[float, float, float, Estimate] | None) -
         return "What retraining is worth is not known yet"
     total, low, high, _ = gain
     if low > 0:
-        return f"Retraining has gained {money(facts, total)} against never retraining"
+        return f"Retraining has gained {money(facts, total).lstrip('+')} against never retraining"
     if high < 0:
         return f"Retraining has lost {money(facts, -total).lstrip('+')} against never retraining"
     return "Whether retraining has gained anything is not proven"
@@ -123,7 +123,7 @@ def _money(facts: Facts, pairs: dict[str, Worth], gain: tuple[float, float, floa
             sum(v.n for v in of),
             _mean(of, "served"),
             _mean(of, "never"),
-            money(facts, sum((v.served - (v.never or 0.0)) * v.n for v in of)),
+            Cell(money(facts, sum((v.served - (v.never or 0.0)) * v.n for v in of))),
         )
         for month, of in sorted(months.items(), reverse=True)
     ]
@@ -214,7 +214,7 @@ def _decisions(facts: Facts, pairs: dict[str, Worth]) -> Section:
                 if found[2] < 0
                 else Cell("not proven", tone="look")
             )
-        rows.append(cells(window, f"version {new}", by, why, verdict, words))
+        rows.append(cells(window, f"version {new}", by, why, verdict, Cell(words)))
         days.append(window)
     judged = Counter(r[4].text for r in rows)
     table = Table(

@@ -46,8 +46,14 @@ def troubled(wine_home):
 
     night(1)
     stores, model, window = night(2, edit)
-    stores.plans.swap(ServingPlan("cultivars"), ServingPlan("cultivars", 1, 1, "d" * 64), owner="cellar",
-                      window=window.id, at=evening_of(window), why={"by": "ann", "reason": "new | <b>year</b>"})  # fmt: skip
+    stores.plans.swap(
+        ServingPlan("cultivars"),
+        ServingPlan("cultivars", 1, 1, "d" * 64),
+        owner="cellar",
+        window=window.id,
+        at=evening_of(window),
+        why={"by": "ann", "reason": "new | <b>year</b>"},
+    )
     stores, model, window = night(3)
     rules = rules_of(model, stores.project.dataset(model.dataset), stores.project.platform)
     effect = Effect(0.1, "EUR/row", "about 40 EUR a day", True)
@@ -67,8 +73,11 @@ def test_the_timeline_says_what_changed_around_it(call):
     said = call("incident", "show", 1)
     assert said.code == 0
     lines = said.out.splitlines()
-    for start in ("2024-01-02  config  configs/models/cultivars.yaml: ", "2024-01-02  code    winery.py: ",
-                  "2024-01-02  model   champion of cultivars by ann (new | <b>year</b>): version None → version 1"):  # fmt: skip
+    for start in (
+        "2024-01-02  config  configs/models/cultivars.yaml: ",
+        "2024-01-02  code    winery.py: ",
+        "2024-01-02  model   champion of cultivars by ann (new | <b>year</b>): version None → version 1",
+    ):
         assert sum(line.startswith(start) for line in lines) == 1, said.out
     changed = json.loads(call("incident", "show", 1, "--json").out)[0]["changed"]
     assert {c["matter"] for c in changed} == {"config", "code", "model"}
