@@ -30,8 +30,8 @@ test: $(READY) ## Unit, integration and browser tests; all but the slow ones
 test-slow: $(READY) ## The dear ones: Prefect UI in a browser, the lab's chain, more of `tidegate ci`, simulations (ten minutes; needs chromium)
 	@$(PY) -m pytest -q -m slow
 
-e2e: $(READY) ## All of it at work: up, a drifted night, the automation, a person in a browser, the gateway; var/e2e (3 min; needs chromium)
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -q -s tests/e2e/loop
+e2e: $(READY) ## All of it at work: up, a drifted night, the automation, a person in a browser, the gateway; var/e2e (5 min; needs chromium)
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -q -s tests/e2e/loop tests/e2e/up
 
 check: $(READY) lint types imports doctest ## Everything else that CI asks for: style, types, arrows, examples
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from tidegate.adapters.inferencelog import Answered, InferenceLog
 from tidegate.config.dataset import Dataset
 from tidegate.config.model import Model
 from tidegate.config.project import Project
+from tidegate.errors import ConfigError
+
+said = logging.getLogger("tidegate.serving")
 
 
 @dataclass(slots=True)
@@ -72,10 +76,22 @@ class Lane:
 
 
 def lanes_of(project: Project, names: tuple[str, ...], gauges: Gauges, worker: str, state: Path) -> dict[str, Lane]:
-    """A lane for each model, still without a version."""
-    settings, out = project.platform.serving, {}
+    """A lane for each model, still without a version; one whose file broke since the gateway began has none.
+
+    Raises
+    ------
+    ConfigError
+        If that is so of all of them.
+    """
+    settings, out = project.platform.serving, dict[str, Lane]()
     for name in names:
-        model = project.model(name)
+        try:
+            model = project.model(name)
+        except ConfigError as fault:
+            if name == names[-1] and not out:
+                raise
+            said.error("%s is not served: %s", name, " ".join(str(fault).split()))
+            continue
         dataset = project.dataset(model.dataset)
         log = InferenceLog(state, project.platform.namespace, dataset, model, settings.log, writer=worker)
         payload = Payload(

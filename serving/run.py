@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import logging
 import os
 import shutil
 import signal
@@ -17,9 +18,10 @@ import psutil
 
 from serving.worker import TOLD
 from tidegate.config.home import Home
-from tidegate.config.project import load_project
-from tidegate.errors import StoreError, UsageError
+from tidegate.config.project import Project, load_project
+from tidegate.errors import ConfigError, StoreError, UsageError
 
+said = logging.getLogger("tidegate.serving")
 GRACE = 20
 """Seconds in which requests in hand are answered after the gateway was told to stop."""
 
@@ -77,7 +79,7 @@ def serve(
 
     project = load_project(home)
     settings = project.platform.serving
-    names = models or tuple(sorted(p.stem for p in (home.root / "configs" / "models").glob("*.yaml")))
+    names = models or _sound(project)
     for name in names:
         project.model(name)
     if not names:
@@ -108,6 +110,28 @@ def serve(
     finally:
         sock.close()
         shutil.rmtree(live, ignore_errors=True)
+
+
+def _sound(project: Project) -> tuple[str, ...]:
+    """Every model whose file loads: one that is broken is told, and holds no other back.
+
+    Raises
+    ------
+    ConfigError
+        If none does.
+    """
+    good: list[str] = []
+    faults: list[ConfigError] = []
+    for path in sorted((project.home.root / "configs" / "models").glob("*.yaml")):
+        try:
+            project.model(path.stem)
+            good.append(path.stem)
+        except ConfigError as fault:
+            faults.append(fault)
+            said.error("%s is not served: %s", path.stem, " ".join(str(fault).split()))
+    if faults and not good:
+        raise faults[0]
+    return tuple(good)
 
 
 def _need_keys(home: Home, namespace: str, host: str) -> None:
