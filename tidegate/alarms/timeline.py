@@ -78,7 +78,8 @@ def unusual(matter: Matter, what: str, values: Mapping[str, float], reference: s
 
     Examples
     --------
-    >>> rows = {f"2024-01-{d:02}": 100.0 + d for d in range(1, 9)} | {"2024-01-09": 40.0, "2024-01-10": 105.0}
+    >>> seen = [101, 108, 104, 102, 106, 103, 107, 105, 40, 105]
+    >>> rows = {f"2024-01-{d:02}": float(n) for d, n in enumerate(seen, 1)}
     >>> [(e.window, e.words) for e in unusual("data", "rows", rows)]
     [('2024-01-09', 'rows: 101 to 108 → 40'), ('2024-01-10', 'rows: 40 → 105, as before')]
     """
