@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -12,7 +13,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from tidegate.adapters.packages import load
 from tidegate.adapters.schema import windows
+from tidegate.adapters.snapshot import moved
 from tidegate.clock import evening_of
 from tidegate.config.home import Home
 from tidegate.steps.approval import approve
@@ -114,6 +117,17 @@ class Loop:
             rows = {f"row {r.id}": tuple(r) for r in c.execute(select(windows))}
         logs = self.root.glob("var/lake/**/_delta_log")
         return rows | {p.parent.relative_to(self.root).as_posix(): DeltaTable(str(p.parent)).version() for p in logs}
+
+
+@pytest.fixture
+def cellar(wine, loop_of, tmp_path):
+    """A copy of the wine's home, its registry's addresses too: version 1 was champion before version 2."""
+    root = tmp_path / "home"
+    shutil.copytree(wine.root, root)
+    # Else what is deleted in the copy's registry is deleted where it was copied from.
+    assert moved(root / "var" / "mlflow.db", wine.root / "var", root / "var")
+    yield loop_of(root, wine.name)
+    load.cache_clear()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from datetime import timedelta
 import pytest
 
 from tidegate.adapters import ledger
-from tidegate.adapters.packages import load
 from tidegate.adapters.registry import Registry
 from tidegate.clock import evening_of
 from tidegate.clock import now as wall
@@ -23,14 +22,6 @@ from tidegate.steps.stillfit import look_ahead
 from tidegate.steps.stores import open_stores
 
 LAST = 23
-
-
-@pytest.fixture
-def cellar(wine, loop_of, tmp_path):
-    """A copy of the wine's home: version 1 was champion before version 2."""
-    shutil.copytree(wine.root, tmp_path / "home")
-    yield loop_of(tmp_path / "home", wine.name)
-    load.cache_clear()
 
 
 @pytest.fixture

@@ -27,14 +27,6 @@ LAST = 23
 
 
 @pytest.fixture
-def cellar(wine, loop_of, tmp_path):
-    """A copy of the wine's home: version 1 was champion before version 2."""
-    shutil.copytree(wine.root, tmp_path / "home")
-    yield loop_of(tmp_path / "home", wine.name)
-    load.cache_clear()
-
-
-@pytest.fixture
 def workers(cellar):
     """Starts workers that follow the plan as a gateway's do; each can load the versions that it is told."""
     over, threads = threading.Event(), []
