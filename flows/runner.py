@@ -1,7 +1,8 @@
 """Registers everything at the Prefect server and runs what it asks for: ``python -m flows.runner --home HOME``.
 
 A process worker of the pool `tidegate` with what surrounds it: it waits for the server, registers again when it comes
-back, touches ``<state>/up/runner.ready`` when runs can start, and ends every run it started when it is ended.
+back, touches ``<state>/up/runner.ready`` when runs can start, tells of failed runs that no automation told of, and ends
+every run it started when it is ended.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import flows
+from tidegate.adapters.orphans import MARK
 from tidegate.config.home import Home, find_home
 from tidegate.config.project import load_project
 from tidegate.errors import StoreError, TidegateError
@@ -25,6 +28,8 @@ PATIENCE = 120.0
 """Seconds that a server may take to come up."""
 PAUSE = 2.0
 """Seconds between two tries to reach it."""
+LOOK = 15.0
+"""Seconds between two looks for failed runs that nobody was told of."""
 GRACE = 10.0
 """Seconds that the runs have to end by themselves."""
 log = logging.getLogger("prefect.tidegate.runner")
@@ -66,6 +71,9 @@ def registered(home: Home) -> None:
     from tidegate.steps.deploying import planned
 
     plan, end = planned(home, at=str(home.root)), time.monotonic() + PATIENCE
+    if MARK in os.environ:
+        # Who started this delivers by itself; a run every five minutes would find nothing to send.
+        idle(plan.deployments, "deliver/deliver")
     for name, fault in plan.wrong.items():
         log.error("model %s is not deployed: %s", name, fault)
     while True:
@@ -81,6 +89,48 @@ def registered(home: Home) -> None:
             time.sleep(PAUSE)
     deployed(home, plan.models)
     log.info("%d deployments, %d automations registered", len(ids), len(plan.automations))
+
+
+def idle(deployments: list[dict[str, Any]], name: str) -> None:
+    """Register ``flow/deployment`` without its schedule running; it can be started by hand.
+
+    Examples
+    --------
+    >>> one = {"name": "deliver", "entrypoint": "flows.deliver.deliver"}
+    >>> one["schedules"] = [{"cron": "* * * * *", "active": True}]
+    >>> idle([one], "deliver/deliver")
+    >>> one["schedules"]
+    [{'cron': '* * * * *', 'active': False}]
+    """
+    from tidegate.deploy.documents import full_name
+
+    for made in deployments:
+        # By the full name: a model may be called as a flow is.
+        if full_name(made) == name:
+            made["schedules"] = [{**s, "active": False} for s in made.get("schedules", ())]
+
+
+async def watch_ends() -> None:
+    """Look for untold failures until cancelled; a server that does not answer is asked again."""
+    while True:
+        await asyncio.sleep(LOOK)
+        try:
+            found = await asyncio.to_thread(_look)
+        except Exception as fault:  # whatever it is, the next look is in seconds
+            log.warning("could not look for failed runs: %s", fault)
+        else:
+            for run in found:
+                log.warning("run %s failed, and no automation told of it: it is told now", run)
+
+
+def _look() -> list[str]:
+    from prefect import get_client
+
+    from flows.untold import tell_of_untold
+    from tidegate.clock import now
+
+    with get_client(sync_client=True) as client:
+        return tell_of_untold(client, now())
 
 
 async def work(home: Home, ready: Path) -> None:
@@ -99,6 +149,7 @@ async def work(home: Home, ready: Path) -> None:
             async with anyio.create_task_group() as group:
                 worker = ProcessWorker(work_pool_name=POOL, create_pool_if_not_found=False, limit=limit)
                 group.start_soon(worker.start)
+                group.start_soon(watch_ends)
                 while not (worker.is_setup or ending.is_set()):
                     await asyncio.sleep(0.1)
                 ready.touch()
